@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Django's command line for this project."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
+    from django.core.management import execute_from_command_line
+
+    import voxanne.celery  # noqa: F401  (commands publish tasks too)
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Hints to the workers: "this row is due now". Losing one costs seconds, because sweepers look at the rows.
+
+They are published by a thread of their own, so that a slow or absent Redis never keeps a caller waiting.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+logger = structlog.get_logger(__name__)
+
+BROKER_REST_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    kind: str
+    queue: str
+    org_id: UUID
+    pk: UUID
+
+
+_waiting: queue.Queue[Hint] = queue.Queue(maxsize=10_000)
+_publisher: threading.Thread | None = None
+_starting = threading.Lock()
+
+
+def hint_on_commit(kind: str, queue_name: str, org_id: UUID, pk: UUID) -> None:
+    """Wakes a worker for this row as soon as the current transaction commits."""
+    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk)))
+
+
+def offer(hint: Hint) -> None:
+    """Hands the hint to the publishing thread; drops it when that is far behind (the sweeper will come by)."""
+    _ensure_publisher()
+    try:
+        _waiting.put_nowait(hint)
+    except queue.Full:
+        logger.warning("hint_dropped", kind=hint.kind)
+
+
+def _ensure_publisher() -> None:
+    global _publisher
+    if _publisher is not None and _publisher.is_alive():
+        return
+    with _starting:
+        if _publisher is None or not _publisher.is_alive():
+            _publisher = threading.Thread(target=_publish_forever, name="hint-publisher", daemon=True)
+            _publisher.start()
+
+
+def _publish_forever() -> None:
+    while True:
+        hint = _waiting.get()
+        try:
+            _publish(hint)
+        except (OperationalError, OSError) as error:
+            logger.warning("hint_not_published", kind=hint.kind, reason=type(error).__name__)
+            _drop_waiting()
+            time.sleep(BROKER_REST_SECONDS)
+
+
+def _publish(hint: Hint) -> None:
+    current_app.send_task(
+        "voxanne.durable.tasks.work_off",
+        args=(hint.kind, str(hint.org_id), str(hint.pk)),
+        queue=hint.queue,
+        retry=False,
+        ignore_result=True,
+    )
+
+
+def _drop_waiting() -> None:
+    while not _waiting.empty():
+        _waiting.get_nowait()

@@ -1,0 +1,23 @@
+"""How one try of durable work ended: what the worker tells the mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The state to go to, and the columns to set with it.
+
+    ``uses_attempt`` is False for a try that never reached the other side.
+    ``wait`` delays the next try; it counts for waiting states alone.
+    """
+
+    state: str
+    error: str = ""
+    uses_attempt: bool = True
+    wait: timedelta = timedelta(0)
+    columns: Mapping[str, Any] = field(default_factory=dict)

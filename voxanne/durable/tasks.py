@@ -1,0 +1,67 @@
+"""Celery's side of durable work: each task names rows, and running one twice changes nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import current_app, shared_task
+
+from voxanne.durable import work
+from voxanne.durable.registry import all_kinds, kind_named
+
+logger = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 20.0
+ROWS_A_DRAINER = 10
+MOST_DRAINERS = 32
+SWEEP_EXPIRES_SECONDS = 30
+
+
+@shared_task(name="voxanne.durable.tasks.work_off")
+def work_off(kind_name: str, org_id: str, pk: str) -> None:
+    """Works one row off, if it is still waiting."""
+    kind = kind_named(kind_name)
+    row = work.claim(kind, UUID(org_id), UUID(pk))
+    if row is not None:
+        work.perform(kind, row)
+
+
+@shared_task(name="voxanne.durable.tasks.drain")
+def drain(kind_name: str) -> int:
+    """Works due rows off one after another until none is due or the time is up; returns how many."""
+    kind = kind_named(kind_name)
+    ends = time.monotonic() + DRAIN_SECONDS
+    done = 0
+    while time.monotonic() < ends:
+        row = work.claim_next(kind)
+        if row is None:
+            break
+        work.perform(kind, row)
+        done += 1
+    return done
+
+
+@shared_task(name="voxanne.durable.tasks.sweep")
+def sweep() -> dict[str, dict[str, int]]:
+    """Finds, for every kind, leases that ran out, unresolved rows and rows due; wakes drainers for these."""
+    return {kind.name: _sweep_kind(kind) for kind in all_kinds()}
+
+
+def _sweep_kind(kind: Any) -> dict[str, int]:
+    released = work.release_lost(kind)
+    unresolved = work.resolve_due(kind)
+    due = work.count_due(kind)
+    for _ in range(min(-(-due // ROWS_A_DRAINER), MOST_DRAINERS)):
+        current_app.send_task(
+            "voxanne.durable.tasks.drain",
+            args=(kind.name,),
+            queue=kind.queue,
+            expires=SWEEP_EXPIRES_SECONDS,
+            retry=False,
+        )
+    if released or unresolved or due:
+        logger.info("swept", kind=kind.name, released=released, unresolved=unresolved, due=due)
+    return {"released": released, "unresolved": unresolved, "due": due}

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class TenancyConfig(AppConfig):
+    name = "voxanne.tenancy"
+    label = "tenancy"
+    verbose_name = "Clinics and people"

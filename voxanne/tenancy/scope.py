@@ -1,0 +1,94 @@
+"""Whose rows may be seen: the only way to a clinic's rows.
+
+PostgreSQL enforces it: every clinic table has a row-level security policy that compares ``org_id`` with
+the transaction's setting ``voxanne.org_ids``, which is empty outside a scope. The setting is local to the
+transaction (a session-level one would survive into the next request that gets the connection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+
+class ScopeError(RuntimeError):
+    """Clinic rows were asked for outside a scope, or a scope was opened wider than the one around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The clinics that may be seen; every clinic when ``platform_reason`` says why."""
+
+    org_ids: frozenset[UUID]
+    platform_reason: str | None = None
+
+    @property
+    def is_platform(self) -> bool:
+        return self.platform_reason is not None
+
+    def contains(self, inner: Scope) -> bool:
+        return self.is_platform or (not inner.is_platform and inner.org_ids <= self.org_ids)
+
+
+_current: ContextVar[Scope | None] = ContextVar("voxanne_scope", default=None)
+
+
+def current_scope() -> Scope | None:
+    return _current.get()
+
+
+def required_scope() -> Scope:
+    """The scope in force. Raises ScopeError when there is none."""
+    scope = _current.get()
+    if scope is None:
+        raise ScopeError("Clinic rows are read inside org_scope(org_id) or platform_scope(reason).")
+    return scope
+
+
+@contextmanager
+def org_scope(*org_ids: UUID) -> Iterator[None]:
+    """One transaction in which the rows of these clinics, and no others, exist.
+
+    Nested scopes may narrow, never widen: ScopeError.
+    """
+    with _scope(Scope(frozenset(org_ids))):
+        yield
+
+
+@contextmanager
+def platform_scope(reason: str) -> Iterator[None]:
+    """One transaction of the platform's own work over all clinics; ``reason`` says which work."""
+    with _scope(Scope(frozenset(), platform_reason=reason)):
+        yield
+
+
+@contextmanager
+def _scope(scope: Scope) -> Iterator[None]:
+    outer = _current.get()
+    if outer is not None and not outer.contains(scope):
+        raise ScopeError("A scope may narrow the one around it, never widen it.")
+    with transaction.atomic():
+        _apply(scope)
+        token = _current.set(scope)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+        # Reached on success alone: a rollback takes the setting back by itself.
+        if connection.in_atomic_block and connection.savepoint_ids:
+            _apply(outer)
+
+
+def _apply(scope: Scope | None) -> None:
+    org_ids = ",".join(sorted(str(org_id) for org_id in scope.org_ids)) if scope else ""
+    platform = "on" if scope and scope.is_platform else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('voxanne.org_ids', %s, true), set_config('voxanne.platform', %s, true)",
+            [org_ids, platform],
+        )
