@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 GRID_STEP = timedelta(minutes=15)
@@ -263,7 +265,7 @@ def _unrefused_ticks(
         while index < len(refused) and refused[index].end <= tick:
             index += 1
         if index < len(refused) and refused[index].start < tick:
-            tick = _next_tick(refused[index].end, offset, step)
+            tick += step * -((tick - refused[index].end) // step)
             continue
         yield tick
         tick += step
@@ -295,6 +297,7 @@ def _stretches_of_one_offset(
         start = change
 
 
+@lru_cache(maxsize=256)  # all of a clinic's providers ask for the same day
 def _first_change(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant in `(start, end]` at which the offset stops being what it is at `start`.
 
@@ -347,7 +350,7 @@ def _at_offset(wall: datetime, offset: timedelta) -> datetime:
 def _merged(intervals: Iterable[Interval]) -> list[Interval]:
     """Return `intervals` sorted, those that touch or overlap joined, the empty ones dropped."""
     merged: list[Interval] = []
-    for interval in sorted(intervals, key=lambda one: one.start):
+    for interval in sorted(intervals, key=attrgetter("start")):
         if interval.start >= interval.end:
             continue
         if merged and interval.start <= merged[-1].end:
