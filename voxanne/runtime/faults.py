@@ -1,0 +1,7 @@
+"""The one error of this package: its text is shown to a person as it stands."""
+
+from __future__ import annotations
+
+
+class RuntimeFault(Exception):
+    """Something in the way of starting or stopping; the message says what to do, in one line or with a log's tail."""
