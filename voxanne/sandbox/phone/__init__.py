@@ -1,0 +1,1 @@
+"""The phone page: what patients' phones show."""

@@ -1,0 +1,1 @@
+"""Twilio's Messages and Calls REST API, with signed callbacks."""
