@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class RuntimeFault(Exception):
-    """Something in the way of starting or stopping; the message says what to do, in one line or with a log's tail."""
+    """Something is in the way; the message says what to do, in one line or with a log's tail."""

@@ -1,4 +1,4 @@
-"""The embedded servers' generated passwords: one file each beside the data they open, readable by its owner only."""
+"""The embedded servers' generated passwords: one private file each, beside the data they open."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def answers(port: int, seconds: float = 1.0) -> bool:
 
 
 def choose(preferred: int | None = None) -> int:
-    """``preferred`` if it is free, else a free one outside the range the kernel hands to outgoing connections.
+    """``preferred`` if it is free, else a free one outside the kernel's range for outgoing connections.
 
     A port from that range could be taken by any client while the server restarts, and those who know
     the server's address would never find it again.

@@ -87,7 +87,7 @@ def stop_postgres(process: ProcessIdentity) -> None:
 
 
 def superuser_url(record: ServerRecord) -> str:
-    """The URL of the server's superuser, for benchmarks and fault runs; the product never connects with it."""
+    """The URL of the server's superuser, for benchmarks and fault runs; the product never uses it."""
     password = read_or_make(Path(record.data).with_name(SUPERUSER_FILE))
     return f"postgresql://{SUPERUSER}:{password}@{ports.LOOPBACK}:{record.port}/{DATABASE}"
 
@@ -107,15 +107,20 @@ def _set_aside_unusable(store: Store, binaries: PostgresBinaries, say: Say) -> N
     if major == binaries.major and (store.path / SUPERUSER_FILE).exists():
         return
     if process_of_pid_file(store.postgres / "postmaster.pid", str(store.postgres)):
-        raise RuntimeFault(f"A PostgreSQL that we know no password of runs on {store.postgres}: stop it and try again.")
+        raise RuntimeFault(
+            f"A PostgreSQL that we know no password of runs on {store.postgres}: stop it and try again."
+        )
     aside = store.postgres.with_name(f"postgres.{time.strftime('%Y%m%d-%H%M%S')}")
     store.postgres.rename(aside)
     reason = "the password is missing" if major == binaries.major else f"they are of version {major}"
-    say(f"PostgreSQL {binaries.version} cannot use the files there ({reason}): set aside as {aside}, starting empty.")
+    say(
+        f"PostgreSQL {binaries.version} cannot use the files there ({reason}): "
+        f"set aside as {aside}, starting empty."
+    )
 
 
 def _initialise(data: Path, store: Store, binaries: PostgresBinaries) -> None:
-    """Makes the files beside their final place and moves them in whole, so that an interrupted run leaves none."""
+    """Makes the files beside their final place and moves them in whole; an interrupted run leaves none."""
     password = read_or_make(store.path / SUPERUSER_FILE)
     fresh = store.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -152,7 +157,9 @@ def _run_initdb(data: Path, store: Store, command: list[str]) -> None:
     finally:
         os.close(output)
     if code:
-        raise RuntimeFault(f"PostgreSQL's files could not be made in {store.path}:\n{log_tail(log, since=before)}")
+        raise RuntimeFault(
+            f"PostgreSQL's files could not be made in {store.path}:\n{log_tail(log, since=before)}"
+        )
 
 
 def _running(store: Store) -> tuple[ProcessIdentity, int] | None:
@@ -168,7 +175,7 @@ def _running(store: Store) -> tuple[ProcessIdentity, int] | None:
 
 
 def _clear_stale_note(note: Path) -> None:
-    """PostgreSQL trusts its pid file when any process of ours has that number now, so a foreign one is removed."""
+    """PostgreSQL believes its pid file if any process of its account has that number now: removed then."""
     try:
         pid = int(note.read_text(encoding="utf-8").split()[0])
     except (ValueError, IndexError):
@@ -186,7 +193,11 @@ def _launch(
         port = ports.choose(previous_port if attempt == 0 else None)
         output = open_log(data, POSTGRES)
         before = log_size(log)
-        options = [word for name, value in (OPTIONS | {"port": str(port)}).items() for word in ("-c", f"{name}={value}")]
+        options = [
+            word
+            for name, value in (OPTIONS | {"port": str(port)}).items()
+            for word in ("-c", f"{name}={value}")
+        ]
         try:
             server = store.popen([binaries.tool("postgres"), "-D", store.postgres, *options], output=output)
         finally:
@@ -233,7 +244,7 @@ def _as_superuser(store: Store, port: int) -> psycopg.Connection[tuple[Any, ...]
 
 
 def _prepare(store: Store, port: int, password: str) -> None:
-    """The owner's role and database, made or mended; the owner is no superuser and may not bypass row security."""
+    """The owner's role and database, made or mended; no superuser, no right to bypass row security."""
     role, database = sql.Identifier(OWNER), sql.Identifier(DATABASE)
     with _as_superuser(store, port) as connection:
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone():

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,23 +57,48 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def living_members(group: int) -> Iterator[int]:
+    """Pids of a process group's living processes."""
+    if sys.platform != "linux":
+        for line in _ps_words(["-axo", "pid=,pgid=,stat="]).splitlines():
+            pid, member_of, state = line.split()
+            if int(member_of) == group and not state.startswith("Z"):
+                yield int(pid)
+        return
+    for folder in Path("/proc").glob("[0-9]*"):
+        fields = _stat_fields(int(folder.name))
+        if fields and int(fields[2]) == group:
+            yield int(folder.name)
+
+
 def _started(pid: int) -> str:
     if sys.platform != "linux":
         words = _ps(pid, "stat=,lstart=").split()
         return "" if not words or words[0].startswith("Z") else " ".join(words[1:])
+    fields = _stat_fields(pid)
+    return fields[19] if fields else ""
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Field 3 and those after it of proc_pid_stat(5); none for a process that has ended.
+
+    The name before them stands in brackets and may hold blanks and brackets of its own. State is field 3, the
+    group field 5, the start in clock ticks since boot field 22.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    # The name in brackets may hold blanks and brackets of its own (proc_pid_stat(5)): state is field 3,
-    # start time in clock ticks since boot field 22.
+        return []
     fields = text.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
+    return [] if fields[0] in "ZX" else fields
 
 
 def _ps(pid: int, columns: str) -> str:
-    words = ["ps", "-o", columns, "-p", str(pid)]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return _ps_words(["-o", columns, "-p", str(pid)])
+
+
+def _ps_words(words: list[str]) -> str:
+    return subprocess.run(["ps", *words], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _reap(pid: int) -> None:

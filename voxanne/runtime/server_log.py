@@ -14,7 +14,7 @@ def log_path(data: Path, name: str) -> Path:
 
 
 def open_log(data: Path, name: str) -> int:
-    """A descriptor to append to; a log past 5 MB is set aside once as ``<name>.log.1``. The caller closes it."""
+    """A descriptor to append to, the caller's to close; a log past 5 MB becomes ``<name>.log.1`` first."""
     path = log_path(data, name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > ROTATE_BYTES:

@@ -1,7 +1,7 @@
-"""The door to PostgreSQL and Redis on a developer's machine: the ones named by the environment, else embedded ones.
+"""The door to PostgreSQL and Redis on a developer's machine.
 
-``DATABASE_URL`` / ``REDIS_URL`` set: used as they are, nothing started. Otherwise each store is started for this
-checkout, once, whoever asks first; everything that starts or stops one holds the lock of the data folder.
+``DATABASE_URL`` / ``REDIS_URL`` set: used as they are, nothing started. Otherwise an embedded server is started
+for this checkout, once, whoever asks first; what starts or stops one holds the lock of the data folder.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def external_url(name: str) -> str | None:
 def ensure_servers(*, keep: bool = True, only: tuple[str, ...] = SERVERS, say: Say = to_stderr) -> ServerUrls:
     """Both stores, running and answering; idempotent, safe to call from several processes at once.
 
-    ``keep`` leaves them up until ``stop_servers``; without it they end with their last holder (``servers_held``).
+    ``keep`` leaves them up until ``stop_servers``; without it they end with their last holder.
     A server that was running keeps its port when it is started again. Raises RuntimeFault.
     """
     data = data_directory()
@@ -91,7 +91,7 @@ def ensure_servers(*, keep: bool = True, only: tuple[str, ...] = SERVERS, say: S
 
 
 def stop_servers(only: tuple[str, ...] = SERVERS) -> tuple[str, ...]:
-    """Stops the embedded servers of this checkout, Valkey before PostgreSQL; returns the names of those it stopped."""
+    """Stops the embedded servers of this checkout, Valkey first; returns the names of those it stopped."""
     data = data_directory()
     if not data.exists():
         return ()
@@ -130,7 +130,7 @@ def servers_held(say: Say = to_stderr) -> Iterator[ServerUrls]:
 
 
 def restart_crashed(say: Say = to_stderr) -> None:
-    """Starts again an embedded server that died by itself; one that was stopped on purpose has no record and stays down."""
+    """Starts again a server that died by itself; one stopped on purpose has no record and stays down."""
     state = read_state(data_directory())
     for name in SERVERS:
         record = state.server(name)
@@ -154,7 +154,9 @@ def servers_lock(data: Path) -> Iterator[None]:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _locked(descriptor):
             if time.monotonic() > deadline:
-                raise RuntimeFault(f"Another process has been starting or stopping servers in {data} for {LOCK_SECONDS} s.")
+                raise RuntimeFault(
+                    f"Another process has been starting or stopping servers in {data} for {LOCK_SECONDS} s."
+                )
             time.sleep(0.05)
         yield
     finally:
@@ -174,12 +176,14 @@ def _any_alive(state: RuntimeState) -> bool:
 
 
 def _start_one(data: Path, state: RuntimeState, name: str, say: Say) -> bool:
-    """True when it had to be started. The record is written at once, so that nothing started is ever forgotten."""
+    """True when it had to be started. Its record is written at once: nothing started is forgotten."""
     record = state.server(name)
     if record and record.process.alive() and ports.answers(record.port):
         return False
     if record and record.process.alive():
-        say(f"{name} (process {record.process.pid}) does not answer on port {record.port}: starting it again.")
+        say(
+            f"{name} (process {record.process.pid}) does not answer on port {record.port}: starting it again."
+        )
         _stop_one(name, record)
     start: Callable[..., ServerRecord] = start_postgres if name == POSTGRES else start_valkey
     previous_port = record.port if record else _remembered_port(data, name)

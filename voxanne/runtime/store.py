@@ -103,13 +103,15 @@ def open_store(data: Path, say: Say) -> Store:
 
 
 def make_data_folder(data: Path) -> None:
-    """Private to its user; root's may be passed through, not listed, so that the servers' account reaches its own."""
+    """Private to its user; root's can be passed through, for the servers' account, but not listed."""
     try:
         if not data.exists():
             data.mkdir(parents=True)
             data.chmod(0o711 if os.geteuid() == 0 else 0o700)
     except OSError as error:
-        raise RuntimeFault(f"{data} cannot be made ({error.strerror}): set VOXANNE_DATA_DIR to a folder of yours.") from error
+        raise RuntimeFault(
+            f"{data} cannot be made ({error.strerror}): set VOXANNE_DATA_DIR to a folder of yours."
+        ) from error
     if not os.access(data, os.W_OK | os.X_OK):
         raise RuntimeFault(f"{data} is not yours to write: use its owner's account, or set VOXANNE_DATA_DIR.")
 
@@ -119,7 +121,9 @@ def reachable_postgres(store: Store, binaries: PostgresBinaries) -> PostgresBina
     if store.account is None or _runs_as(store.account, binaries.tool("postgres")):
         return binaries
     if not binaries.bundle:
-        raise RuntimeFault(f"{store.account.name} cannot run {binaries.directory}/postgres: open its folders to others.")
+        raise RuntimeFault(
+            f"{store.account.name} cannot run {binaries.directory}/postgres: open its folders to others."
+        )
     target = _shared_place(store.account) / bundle_name()
     programs = binaries.bundle[0]
     _copy_once(target, {folder.relative_to(programs.parent.parent): folder for folder in binaries.bundle})
@@ -146,7 +150,9 @@ def _account_for(data: Path) -> Account:
             return _account(pwd.getpwnam(name))
         except KeyError:
             continue
-    raise RuntimeFault("PostgreSQL does not run as root and there is neither a user postgres nor nobody: `useradd postgres`.")
+    raise RuntimeFault(
+        "PostgreSQL does not run as root and there is neither a user postgres nor nobody: `useradd postgres`."
+    )
 
 
 def _account(entry: pwd.struct_passwd) -> Account:
@@ -178,7 +184,7 @@ def _outside_store(data: Path, account: Account, say: Say) -> Store:
 
 
 def drop_orphans(shared: Path) -> None:
-    """Removes stores whose data folder lay in a temporary place and is gone; nobody can come back for them."""
+    """Removes stores whose data folder lay in a temporary place and is gone for good."""
     for note in shared.glob(f"*/{OWNER_FILE}"):
         owner = Path(note.read_text(encoding="utf-8").strip())
         temporary = any(owner.is_relative_to(place) for place in TEMPORARY_PLACES)
@@ -200,7 +206,10 @@ def _drop(store: Path) -> None:
 def stray_processes(store: Path) -> list[ProcessIdentity]:
     """Servers that run in a store according to their own pid files."""
     found = []
-    for note, folder in ((store / "postgres" / "postmaster.pid", "postgres"), (store / "valkey" / "valkey.pid", "valkey")):
+    for note, folder in (
+        (store / "postgres" / "postmaster.pid", "postgres"),
+        (store / "valkey" / "valkey.pid", "valkey"),
+    ):
         process = process_of_pid_file(note, str(store / folder))
         if process:
             found.append(process)

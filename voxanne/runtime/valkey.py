@@ -28,7 +28,7 @@ UNREADABLE = ("Can't handle RDB", "Bad file format", "Unknown AOF", "Wrong signa
 
 
 def start_valkey(data: Path, store: Store, previous_port: int | None, say: Say) -> ServerRecord:
-    """Starts the server of a store and waits until it answers; RuntimeFault with its log's tail if it does not."""
+    """Starts the server of a store, waits until it answers; RuntimeFault with its log's tail if not."""
     binary = reachable_valkey(store, find_valkey())
     stray = process_of_pid_file(store.valkey / "valkey.pid", str(store.valkey))
     if stray:
@@ -40,13 +40,18 @@ def start_valkey(data: Path, store: Store, previous_port: int | None, say: Say) 
     if started is None and any(sign in log_tail(log, 40, before) for sign in UNREADABLE):
         aside = store.valkey.with_name(f"valkey.{time.strftime('%Y%m%d-%H%M%S')}")
         store.valkey.rename(aside)
-        say(f"{binary.path.name} {binary.version} cannot read its files: set aside as {aside}, starting empty.")
+        say(
+            f"{binary.path.name} {binary.version} cannot read its files: "
+            f"set aside as {aside}, starting empty."
+        )
         started = _launch(data, store, binary, previous_port)
     if started is None:
         # The port may have been taken between our look and the server's.
         started = _launch(data, store, binary, None)
     if started is None:
-        raise RuntimeFault(f"{binary.path.name} did not start in {store.valkey}:\n{log_tail(log, since=before)}")
+        raise RuntimeFault(
+            f"{binary.path.name} did not start in {store.valkey}:\n{log_tail(log, since=before)}"
+        )
     process, port = started
     return ServerRecord(
         process=process,
