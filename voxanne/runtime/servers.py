@@ -1,7 +1,7 @@
 """The door to PostgreSQL and Redis on a developer's machine.
 
-``DATABASE_URL`` / ``REDIS_URL`` set: used as they are, nothing started. Otherwise an embedded server is started
-for this checkout, once, whoever asks first; what starts or stops one holds the lock of the data folder.
+``DATABASE_URL`` / ``REDIS_URL`` set: used as they are, nothing started. Otherwise an embedded server is
+started for this checkout, once, whoever asks first; starting and stopping hold the lock of the data folder.
 """
 
 from __future__ import annotations
