@@ -8,15 +8,21 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voxanne.sandbox.control.providers import GoogleControl, SlackControl, TwilioControl, VapiControl
+from voxanne.sandbox.control.google import GoogleControl
 from voxanne.sandbox.control.scene import SceneControl
+from voxanne.sandbox.control.slack import SlackControl
+from voxanne.sandbox.control.twilio import TwilioControl
+from voxanne.sandbox.control.vapi import VapiControl
 from voxanne.sandbox.door import ProviderDoor, Refusal
 from voxanne.sandbox.google import errors as google_errors
 from voxanne.sandbox.google.api import GoogleRoutes, google_router
+from voxanne.sandbox.google.consent import Consent
+from voxanne.sandbox.google.freebusy import FreeBusyApi
 from voxanne.sandbox.slack import api as slack_api
 from voxanne.sandbox.state import Sandbox
 from voxanne.sandbox.twilio import errors as twilio_errors
 from voxanne.sandbox.twilio.api import MessagesApi, twilio_router
+from voxanne.sandbox.twilio.calls_api import CallsApi, NumbersApi
 from voxanne.sandbox.vapi import errors as vapi_errors
 
 
@@ -52,14 +58,20 @@ class SandboxApplication:
 
     def _twilio(self) -> ASGIApp:
         box = self.sandbox
-        messages_api = MessagesApi(
-            box.accounts, box.messages, box.progress, box.settings, lambda ours, theirs: False
-        )
-        return twilio_router(box.accounts, messages_api, [])
+        texts = MessagesApi(box.accounts, box.messages, box.progress, box.settings, box.opt_outs.blocks)
+        calls = CallsApi(box.calls, box.call_player)
+        return twilio_router(box.accounts, texts, calls, NumbersApi(box.accounts))
 
     def _google(self) -> ASGIApp:
         box = self.sandbox
-        return google_router(GoogleRoutes(box.tokens, box.calendars), box.tokens, box.events, [])
+        return google_router(
+            GoogleRoutes(box.tokens, box.calendars),
+            box.tokens,
+            Consent(box.tokens),
+            box.events,
+            FreeBusyApi(box.calendars),
+            box.channels,
+        )
 
     def _starlette(self) -> Starlette:
         box = self.sandbox

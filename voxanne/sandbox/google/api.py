@@ -11,8 +11,11 @@ from starlette.routing import Route, Router
 
 from voxanne.sandbox.exchange import Exchange
 from voxanne.sandbox.google.calendars import Calendar, Calendars
+from voxanne.sandbox.google.channels import Channels
+from voxanne.sandbox.google.consent import Consent
 from voxanne.sandbox.google.errors import GoogleError
 from voxanne.sandbox.google.events import EventsApi
+from voxanne.sandbox.google.freebusy import FreeBusyApi
 from voxanne.sandbox.google.tokens import Tokens
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -81,12 +84,26 @@ async def unknown_address(request: Request) -> Response:
     return GoogleError(404).response()
 
 
-def google_router(routes: GoogleRoutes, tokens: Tokens, events: EventsApi, more: list[Route]) -> Router:
+def google_router(
+    routes: GoogleRoutes,
+    tokens: Tokens,
+    consent: Consent,
+    events: EventsApi,
+    free_busy: FreeBusyApi,
+    channels: Channels,
+) -> Router:
     return Router(
         routes=[
             Route("/token", plain(tokens.token), methods=["POST"]),
-            *more,
+            Route("/auth", plain(consent.page), methods=["GET"]),
+            Route("/auth", plain(consent.choose), methods=["POST"]),
+            Route("/revoke", plain(consent.revoke), methods=["POST"]),
+            routes.signed_in("/calendar/v3/freeBusy", "POST", free_busy.query),
+            routes.signed_in("/calendar/v3/channels/stop", "POST", channels.stop),
+            routes.signed_in("/calendar/v3/users/me/calendarList", "GET", free_busy.calendar_list),
+            routes.on_calendar("", {"GET": free_busy.calendar}),
             routes.on_calendar("/events", {"POST": events.insert, "GET": events.list}),
+            routes.on_calendar("/events/watch", {"POST": channels.watch}),
             routes.on_calendar(
                 "/events/{event_id}",
                 {"GET": events.get, "PATCH": events.patch, "PUT": events.update, "DELETE": events.delete},

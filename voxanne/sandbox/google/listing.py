@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -49,7 +50,7 @@ def list_page(calendar: Calendar, query_string: str) -> dict[str, Any]:
         "kind": "calendar#events",
         "etag": f'"p{calendar.changes}"',
         "summary": calendar.id,
-        "updated": iso_milliseconds(0.0),
+        "updated": iso_milliseconds(time.time()),
         "timeZone": calendar.time_zone,
         "accessRole": "owner",
         "defaultReminders": [],

@@ -12,6 +12,7 @@ from starlette.routing import Route, Router
 from voxanne.sandbox.exchange import Exchange
 from voxanne.sandbox.settings import Settings
 from voxanne.sandbox.twilio.accounts import Accounts
+from voxanne.sandbox.twilio.calls_api import CallsApi, NumbersApi
 from voxanne.sandbox.twilio.creation import message_from
 from voxanne.sandbox.twilio.errors import TwilioError
 from voxanne.sandbox.twilio.messages import API_VERSION, Message, Messages
@@ -113,16 +114,23 @@ async def unknown_address(request: Request) -> Response:
     return TwilioError(20404).response()
 
 
-def twilio_router(accounts: Accounts, messages_api: MessagesApi, more: list[Route]) -> Router:
+def twilio_router(accounts: Accounts, messages: MessagesApi, calls: CallsApi, numbers: NumbersApi) -> Router:
+    one_message: dict[str, Handler] = {
+        "GET": messages.fetch,
+        "POST": messages.update,
+        "DELETE": messages.delete,
+    }
+    one_call: dict[str, Handler] = {"GET": calls.fetch, "POST": calls.update, "DELETE": calls.delete}
+    one_number: dict[str, Handler] = {"GET": numbers.fetch, "POST": numbers.update}
     return Router(
         routes=[
-            twilio_route(accounts, "/Messages.json", {"POST": messages_api.create, "GET": messages_api.list}),
-            twilio_route(
-                accounts,
-                "/Messages/{sid}.json",
-                {"GET": messages_api.fetch, "POST": messages_api.update, "DELETE": messages_api.delete},
-            ),
-            *more,
+            twilio_route(accounts, "/Messages.json", {"POST": messages.create, "GET": messages.list}),
+            twilio_route(accounts, "/Messages/{sid}.json", one_message),
+            twilio_route(accounts, "/Calls.json", {"GET": calls.list}),
+            twilio_route(accounts, "/Calls/{sid}.json", one_call),
+            twilio_route(accounts, "/IncomingPhoneNumbers.json", {"GET": numbers.list}),
+            twilio_route(accounts, "/IncomingPhoneNumbers/{sid}.json", one_number),
+            twilio_route(accounts, ".json", {"GET": numbers.account}),
             Route("/{rest:path}", unknown_address, methods=ALL_METHODS),
         ]
     )
