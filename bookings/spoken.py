@@ -34,7 +34,7 @@ TWELVE_HOUR_COUNTRIES = frozenset(
         "TC", "TO", "TT", "TW", "UM", "US", "VC", "VG", "VI", "VU", "WS", "ZM",
     }
 )  # fmt: skip
-"""Where people say hours with AM and PM: of those Unicode CLDR 44 gives the 12-hour clock, the likely ones."""
+"""Where people say AM and PM: the likely ones of those to which Unicode CLDR 44 gives the 12-hour clock."""
 
 CODE_LETTERS = "BCGHJKLMRSTWX"
 """Letters of a confirmation code. No vowels, so no words; of letters that sound alike on a telephone, one."""

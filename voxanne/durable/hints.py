@@ -27,6 +27,7 @@ class Hint:
     queue: str
     org_id: UUID
     pk: UUID
+    countdown: float = 0.0
 
 
 _waiting: queue.Queue[Hint] = queue.Queue(maxsize=10_000)
@@ -34,9 +35,9 @@ _publisher: threading.Thread | None = None
 _starting = threading.Lock()
 
 
-def hint_on_commit(kind: str, queue_name: str, org_id: UUID, pk: UUID) -> None:
-    """Wakes a worker for this row as soon as the current transaction commits."""
-    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk)))
+def hint_on_commit(kind: str, queue_name: str, org_id: UUID, pk: UUID, countdown: float = 0.0) -> None:
+    """Wakes a worker for this row ``countdown`` seconds after the current transaction commits."""
+    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk, countdown)))
 
 
 def offer(hint: Hint) -> None:
@@ -74,6 +75,7 @@ def _publish(hint: Hint) -> None:
         "voxanne.durable.tasks.work_off",
         args=(hint.kind, str(hint.org_id), str(hint.pk)),
         queue=hint.queue,
+        countdown=hint.countdown or None,
         retry=False,
         ignore_result=True,
     )

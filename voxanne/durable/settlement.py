@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ class Settlement:
 
     ``uses_attempt`` is False for a try that never reached the other side.
     ``wait`` delays the next try; it counts for waiting states alone.
+    ``record`` writes what the try leaves behind, in the same transaction, whether the claim still holds or not.
     """
 
     state: str
@@ -21,3 +22,4 @@ class Settlement:
     uses_attempt: bool = True
     wait: timedelta = timedelta(0)
     columns: Mapping[str, Any] = field(default_factory=dict)
+    record: Callable[[], None] | None = None

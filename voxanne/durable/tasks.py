@@ -10,7 +10,9 @@ import structlog
 from celery import current_app, shared_task
 
 from voxanne.durable import work
+from voxanne.durable.hints import Hint, offer
 from voxanne.durable.registry import all_kinds, kind_named
+from voxanne.durable.work import WorkKind
 
 logger = structlog.get_logger(__name__)
 
@@ -18,15 +20,24 @@ DRAIN_SECONDS = 20.0
 ROWS_A_DRAINER = 10
 MOST_DRAINERS = 32
 SWEEP_EXPIRES_SECONDS = 30
+# Later work waits for the sweeper: a long countdown would be delivered twice by the broker.
+LONGEST_COUNTDOWN = 20.0
 
 
 @shared_task(name="voxanne.durable.tasks.work_off")
 def work_off(kind_name: str, org_id: str, pk: str) -> None:
     """Works one row off, if it is still waiting."""
     kind = kind_named(kind_name)
-    row = work.claim(kind, UUID(org_id), UUID(pk))
-    if row is not None:
-        work.perform(kind, row)
+    claimed = work.claim(kind, UUID(org_id), UUID(pk))
+    if claimed is not None:
+        _work(kind, claimed)
+
+
+def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
+    settlement = work.perform(kind, claimed)
+    wait = settlement.wait.total_seconds()
+    if settlement.state == kind.model.lifecycle.waiting and wait <= LONGEST_COUNTDOWN:
+        offer(Hint(kind.name, kind.queue, claimed.row.org_id, claimed.row.pk, countdown=wait))
 
 
 @shared_task(name="voxanne.durable.tasks.drain")
@@ -36,10 +47,10 @@ def drain(kind_name: str) -> int:
     ends = time.monotonic() + DRAIN_SECONDS
     done = 0
     while time.monotonic() < ends:
-        row = work.claim_next(kind)
-        if row is None:
+        claimed = work.claim_next(kind)
+        if claimed is None:
             break
-        work.perform(kind, row)
+        _work(kind, claimed)
         done += 1
     return done
 

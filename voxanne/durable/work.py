@@ -30,41 +30,42 @@ Work = TypeVar("Work", bound=DurableWork)
 class WorkKind(Generic[Work]):
     """One kind of durable work.
 
-    ``perform`` gets a claimed row outside any transaction and returns how it ended; it never raises for
-    what the other side does. ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
+    ``prepare`` runs in the claim's own transaction and returns what ``perform`` will need from the database.
+    ``perform`` then works outside any transaction and returns how it ended; it never raises for what the
+    other side does. ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
     """
 
     name: str
     model: type[Work]
-    perform: Callable[[Work], Settlement]
+    prepare: Callable[[Work], Any]
+    perform: Callable[[Work, Any], Settlement]
     lease: timedelta
     queue: str
     resolve: Callable[[Work], Settlement | None] | None = None
     order: tuple[str, ...] = ("next_attempt_at",)
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one sweep found: leases that ran out, rows due, unresolved rows due."""
+@dataclass(frozen=True)
+class Claimed(Generic[Work]):
+    """A row that is ours until its lease runs out, and what ``prepare`` found for it."""
 
-    released: int
-    due: int
-    unresolved: int
+    row: Work
+    prepared: Any
 
 
-def claim(kind: WorkKind[Work], org_id: UUID, pk: UUID) -> Work | None:
+def claim(kind: WorkKind[Work], org_id: UUID, pk: UUID) -> Claimed[Work] | None:
     """Claims the row if it is waiting and due; None when someone else has it, or it is not due."""
     with org_scope(org_id):
         return _claim_one(kind, kind.model.objects.filter(pk=pk))
 
 
-def claim_next(kind: WorkKind[Work]) -> Work | None:
+def claim_next(kind: WorkKind[Work]) -> Claimed[Work] | None:
     """Claims the row of any clinic that has been due the longest; None when nothing is due."""
     with platform_scope(f"claim the next {kind.name}"):
         return _claim_one(kind, kind.model.objects.all())
 
 
-def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Work | None:
+def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Work] | None:
     now = timezone.now()
     due = rows.filter(state=kind.model.lifecycle.waiting, next_attempt_at__lte=now).order_by(*kind.order)
     row = due.select_for_update(skip_locked=True, of=("self",)).first()
@@ -74,7 +75,7 @@ def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Work | None
     row.claim_token = uuid.uuid4()
     row.claimed_until = now + kind.lease
     row.save(update_fields=["state", "claim_token", "claimed_until", "updated_at"])
-    return row
+    return Claimed(row, kind.prepare(row))
 
 
 def settle(row: DurableWork, settlement: Settlement) -> bool:
@@ -83,6 +84,8 @@ def settle(row: DurableWork, settlement: Settlement) -> bool:
     lifecycle = row.lifecycle
     lifecycle.check(lifecycle.claimed, settlement.state)
     with org_scope(row.org_id):
+        if settlement.record is not None:
+            settlement.record()
         held = type(row).objects.filter(pk=row.pk, state=lifecycle.claimed, claim_token=row.claim_token)
         return _move(held, settlement) == 1
 
@@ -119,10 +122,12 @@ def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
         return _move(lapsed, Settlement(lifecycle.lost, error="The worker stopped before the outcome was known."))
 
 
-def perform(kind: WorkKind[Work], row: Work) -> bool:
-    """Does a claimed row's work and settles it. The database connection is given back meanwhile."""
+def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement:
+    """Does a claimed row's work and settles it. The connection goes back to the pool meanwhile."""
     connection.close_if_unusable_or_obsolete()
-    return settle(row, kind.perform(row))
+    settlement = kind.perform(claimed.row, claimed.prepared)
+    settle(claimed.row, settlement)
+    return settlement
 
 
 def resolve_due(kind: WorkKind[Work], limit: int = 100) -> int:

@@ -26,7 +26,14 @@ STAMP = ENVIRONMENT / ".installed"
 PROGRESS_SECONDS = 5.0
 SHOWN_LINES = 15
 # The file pins the whole tree with hashes, so there is nothing to resolve.
-PIP_INSTALL = ["install", "--require-hashes", "--no-deps", "--no-input", "--disable-pip-version-check"]
+PIP_INSTALL = [
+    "install",
+    "--require-hashes",
+    "--no-deps",
+    "--no-input",
+    "--disable-pip-version-check",
+    "--no-compile",
+]
 USABLE = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
 
 

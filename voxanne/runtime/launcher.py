@@ -46,7 +46,7 @@ def process_specs(options: StackOptions) -> list[ProcessSpec]:
         str(options.ws_port),
     ]
     sockets += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
-    celery = ["celery", "-A", "voxanne"]
+    celery = ["celery", "-q", "-A", "voxanne"]
     worker = [
         *celery,
         "worker",

@@ -80,5 +80,8 @@ def stack_environment(options: StackOptions | None = None) -> dict[str, str]:
     fixed = {name: str(number) for name, number in chosen.ports.items()} | {
         "VOXANNE_DATA_DIR": str(chosen.data)
     }
+    if os.geteuid() == 0:
+        # Celery warns root at length, on each start; on a fresh machine root is often all there is.
+        defaults["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
     unset = {name: value for name, value in defaults.items() if not Environment().optional(name)}
     return {**os.environ, **unset, **fixed}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import socket
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def choose(preferred: int | None = None) -> int:
         return preferred
     last = min(LAST, _first_outgoing_port() - 1)
     for _ in range(TRIES if last > FIRST else 0):
-        port = random.randint(FIRST, last)  # noqa: S311  (no secret)
+        port = FIRST + secrets.randbelow(last - FIRST + 1)
         if is_free(port):
             return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

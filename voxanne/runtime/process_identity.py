@@ -40,10 +40,10 @@ class ProcessIdentity:
         """True once the process has ended; False when it still lives after ``seconds``."""
         deadline = time.monotonic() + seconds
         while self.alive():
-            _reap(self.pid)
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)
+        _reap(self.pid)
         return True
 
 

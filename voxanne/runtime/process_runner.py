@@ -19,7 +19,7 @@ from voxanne.runtime import leftovers
 from voxanne.runtime.child import end_group, signal_group, start_child, wait_group_gone
 from voxanne.runtime.faults import RuntimeFault
 from voxanne.runtime.output import Terminal
-from voxanne.runtime.server_log import log_path, log_tail, open_log
+from voxanne.runtime.server_log import log_path, log_size, log_tail, open_log
 
 RESTART_LIMIT = 5
 FIRST_PAUSE_SECONDS = 0.5
@@ -66,6 +66,7 @@ class ProcessRunner:
         self._quiet = quiet
         self._processes: dict[str, RunningProcess] = {}
         self._readers: list[threading.Thread] = []
+        self._log_starts = {spec.name: log_size(log_path(data, spec.name)) for spec in specs}
 
     def start(self) -> None:
         for spec in self._specs:
@@ -91,7 +92,9 @@ class ProcessRunner:
 
     def log_tails(self) -> str:
         """The last lines of each quiet process, for a failure's report."""
-        tails = {spec.name: log_tail(log_path(self._data, spec.name)) for spec in self._specs}
+        tails = {
+            name: log_tail(log_path(self._data, name), since=start) for name, start in self._log_starts.items()
+        }
         return "\n".join(f"{name}:\n{tail}" for name, tail in tails.items() if tail)
 
     def _spawn(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:

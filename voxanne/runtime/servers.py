@@ -70,7 +70,7 @@ def external_url(name: str) -> str | None:
     return Environment().optional(SETTINGS[name])
 
 
-def ensure_servers(*, keep: bool = True, only: tuple[str, ...] = SERVERS, say: Say = to_stderr) -> ServerUrls:
+def ensure_servers(*, keep: bool = False, only: tuple[str, ...] = SERVERS, say: Say = to_stderr) -> ServerUrls:
     """Both stores, running and answering; idempotent, safe to call from several processes at once.
 
     ``keep`` leaves them up until ``stop_servers``; without it they end with their last holder.
@@ -119,7 +119,7 @@ def servers_held(say: Say = to_stderr) -> Iterator[ServerUrls]:
             state.kept = False
         write_state(data, state)
     try:
-        yield ensure_servers(keep=False, say=say)
+        yield ensure_servers(say=say)
     finally:
         with servers_lock(data):
             state = read_state(data)
@@ -136,7 +136,7 @@ def restart_crashed(say: Say = to_stderr) -> None:
         record = state.server(name)
         if record and not record.process.alive() and external_url(name) is None:
             say(f"{name} ended unexpectedly: starting it again.")
-            ensure_servers(keep=False, only=(name,), say=say)
+            ensure_servers(only=(name,), say=say)
 
 
 def postgres_superuser_url() -> str | None:

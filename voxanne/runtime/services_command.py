@@ -25,7 +25,7 @@ def perform(action: str, servers: list[str], say: Say) -> None:
     if unknown:
         raise RuntimeFault(f"Unknown server {', '.join(unknown)}: name {' or '.join(SERVERS)}.")
     if action == "start":
-        ensure_servers(only=only, say=say)
+        ensure_servers(keep=True, only=only, say=say)
     if action == "stop":
         stopped = stop_servers(only)
         say(f"stopped: {', '.join(stopped) or 'nothing was running'}")

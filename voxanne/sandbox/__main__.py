@@ -25,6 +25,7 @@ def main() -> int:
         ws="none",
         lifespan="on",
         access_log=False,
+        server_header=False,
         log_level="warning" if arguments.quiet else "info",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,

@@ -15,7 +15,7 @@ ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
 CREATE POLICY clinic_rows ON {table}
     USING ({column} = ANY ((SELECT string_to_array(
-               nullif(current_setting('voxanne.org_ids', true), ''), ',')::uuid[]))
+               nullif(current_setting('voxanne.org_ids', true), ''), ',')::uuid[])::uuid[])
            OR (SELECT current_setting('voxanne.platform', true)) = 'on');
 CREATE POLICY owner_rows ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);
 """

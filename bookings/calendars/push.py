@@ -1,0 +1,132 @@
+"""Keeps the providers' calendars in step with their visits: durable work, one row a visit.
+
+A push makes the calendar agree with the appointment as it stands when the push is claimed, whatever changed
+before: a live visit's event is there, a cancelled one's is gone. So running it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from bookings.calendars.google import client as google
+from bookings.models import Appointment, CalendarConnection, CalendarPush
+from bookings.states import LIVE_STATES, PushState
+from voxanne.durable.hints import hint_on_commit
+from voxanne.durable.settlement import Settlement
+from voxanne.durable.work import WorkKind
+from voxanne.tenancy.ids import new_id
+from voxanne.tenancy.scope import org_scope
+
+CALENDAR_WORK = "calendar-push"
+CALENDAR_QUEUE = "calendar"
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=5)
+
+# No connection, no row. A visit that changed while its event was being written is queued anew: the writer's
+# claim no longer holds, so its settlement is ignored.
+QUEUE_PUSH = """
+INSERT INTO calendar_pushes
+    (id, org_id, appointment_id, state, attempts, next_attempt_at, last_error, event_id, calendar_id, created_at, updated_at)
+SELECT %(id)s, c.org_id, a.id, 'queued', 0, now(), '', '', '', now(), now()
+FROM appointments a JOIN calendar_connections c ON c.provider_id = a.provider_id
+WHERE a.id = %(appointment)s AND c.org_id = %(org)s
+ON CONFLICT (appointment_id) DO UPDATE
+    SET state = 'queued', attempts = 0, next_attempt_at = now(), claim_token = NULL, claimed_until = NULL, updated_at = now()
+RETURNING id
+"""
+
+
+def queue_push(org_id: UUID, appointment_id: UUID) -> None:
+    """Queues the visit's event in the caller's transaction, if its provider has a calendar connected."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE_PUSH, {"id": new_id(), "org": org_id, "appointment": appointment_id})
+        row = cursor.fetchone()
+    if row is not None:
+        hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, org_id, row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the claim's transaction found: the event as it should be, and the calendar it belongs on."""
+
+    event: google.Event
+    wanted: bool
+    is_over: bool
+    calendar: CalendarConnection | None
+
+
+def prepare(push: CalendarPush) -> Prepared:
+    appointment = Appointment.objects.select_related("provider", "service", "org").get(pk=push.appointment_id)
+    calendar = CalendarConnection.objects.filter(provider_id=appointment.provider_id).first()
+    event = google.Event(
+        id=appointment.pk.hex,
+        # Whoever may open the calendar reads this: the service, never the patient's name.
+        summary=f"{appointment.service.name} (Voxanne)",
+        starts_at=appointment.starts_at.astimezone(appointment.org.zone),
+        ends_at=appointment.ends_at.astimezone(appointment.org.zone),
+        time_zone=appointment.org.timezone,
+        private={"appointment": str(appointment.pk), "clinic": appointment.org.slug},
+    )
+    wanted = appointment.status in LIVE_STATES
+    return Prepared(event, wanted, appointment.ends_at < timezone.now(), calendar)
+
+
+def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
+    """Writes or removes the event at Google, outside any transaction."""
+    if prepared.calendar is None:
+        return Settlement(PushState.SKIPPED, uses_attempt=False)
+    if prepared.calendar.state == CalendarConnection.State.NEEDS_REAUTH:
+        return Settlement(PushState.DEAD, error="The calendar needs to be connected again.")
+    session = google.Session(prepared.calendar)
+    try:
+        if prepared.wanted:
+            session.put(prepared.event)
+        else:
+            session.remove(prepared.event.id)
+    except google.CalendarFault as fault:
+        return _after_fault(push, prepared, fault)
+    finally:
+        _keep_token(prepared.calendar, session)
+    columns = {"event_id": prepared.event.id, "calendar_id": prepared.calendar.calendar_id, "pushed_at": timezone.now()}
+    return Settlement(PushState.DONE, columns=columns)
+
+
+def _after_fault(push: CalendarPush, prepared: Prepared, fault: google.CalendarFault) -> Settlement:
+    if fault.needs_reauth and prepared.calendar is not None:
+        _mark_broken(prepared.calendar, str(fault))
+    if fault.permanent or fault.needs_reauth or prepared.is_over:
+        return Settlement(PushState.DEAD, error=str(fault))
+    wait = min(FIRST_WAIT * 2 ** min(push.attempts, 10), LONGEST_WAIT)
+    return Settlement(PushState.QUEUED, error=str(fault), wait=wait)
+
+
+def _mark_broken(calendar: CalendarConnection, reason: str) -> None:
+    with org_scope(calendar.org_id):
+        CalendarConnection.objects.filter(pk=calendar.pk).update(
+            state=CalendarConnection.State.NEEDS_REAUTH, state_since=timezone.now(), last_error=reason
+        )
+
+
+def _keep_token(calendar: CalendarConnection, session: google.Session) -> None:
+    """Keeps a refreshed access token, so that the next push need not ask for one."""
+    if session.access_token == calendar.access_token or not session.access_token:
+        return
+    with org_scope(calendar.org_id):
+        calendar.access_token = session.access_token
+        calendar.access_token_expires_at = session.expires_at
+        calendar.save(update_fields=["access_token", "access_token_expires_at"])
+
+
+CALENDAR_PUSH = WorkKind(
+    name=CALENDAR_WORK,
+    model=CalendarPush,
+    prepare=prepare,
+    perform=push_event,
+    lease=timedelta(seconds=60),
+    queue=CALENDAR_QUEUE,
+)

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"
+    verbose_name = "Messages"
+
+    def ready(self) -> None:
+        from messaging.delivery import SMS_DELIVERY
+        from voxanne.durable.registry import register
+
+        register(SMS_DELIVERY)

@@ -1,0 +1,55 @@
+"""Contacts: one row a clinic and phone number, whoever of the family calls."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import connection
+
+from voxanne.tenancy.ids import new_id
+
+MOST_NAMES = 10
+
+# DO UPDATE, not DO NOTHING: it locks the row, so two wishes of one contact are seen one after the other.
+UPSERT_BY_PHONE = """
+INSERT INTO contacts (id, org_id, phone, email, name, names, language, consent_source, created_at, updated_at)
+VALUES (%(id)s, %(org)s, %(phone)s, %(email)s, %(name)s, %(names)s::varchar[], 'en', '', now(), now())
+ON CONFLICT (org_id, phone) DO UPDATE SET
+    name = CASE WHEN contacts.name = '' THEN excluded.name ELSE contacts.name END,
+    names = CASE WHEN excluded.names <@ contacts.names THEN contacts.names
+                 ELSE (contacts.names || excluded.names)[1:%(most)s] END,
+    email = CASE WHEN contacts.email = '' THEN excluded.email ELSE contacts.email END,
+    updated_at = now()
+RETURNING id
+"""
+UPSERT_BY_EMAIL = """
+INSERT INTO contacts (id, org_id, phone, email, name, names, language, consent_source, created_at, updated_at)
+VALUES (%(id)s, %(org)s, NULL, %(email)s, %(name)s, %(names)s::varchar[], 'en', '', now(), now())
+ON CONFLICT (org_id, email) WHERE phone IS NULL DO UPDATE SET
+    name = CASE WHEN contacts.name = '' THEN excluded.name ELSE contacts.name END,
+    updated_at = now()
+RETURNING id
+"""
+
+
+def upsert_contact(org_id: UUID, *, phone: str | None, name: str = "", email: str = "") -> UUID:
+    """The contact of this phone (E.164), else of this e-mail address; made when new.
+
+    The row stays locked until the transaction ends. A name that is already known is kept: a caller may add
+    to what we know of a number, not rewrite it. Raises ValueError without phone and e-mail.
+    """
+    if not phone and not email:
+        raise ValueError("A contact needs a phone number or an e-mail address.")
+    values = {
+        "id": new_id(),
+        "org": org_id,
+        "phone": phone,
+        "email": email.strip().lower(),
+        "name": name,
+        "names": [name] if name else [],
+        "most": MOST_NAMES,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(UPSERT_BY_PHONE if phone else UPSERT_BY_EMAIL, values)
+        contact_id: UUID = cursor.fetchone()[0]
+    return contact_id

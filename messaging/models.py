@@ -1,0 +1,183 @@
+"""Whom we talk with and what was said: contacts, messages, their attempts, opt-outs, templates, senders."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from messaging.states import LIFECYCLE, MessageKind, MessageState
+from voxanne.durable.models import DurableWork
+from voxanne.encryption import EncryptedTextField
+from voxanne.indexes import NamedIndex
+from voxanne.tenancy.owned import Owned
+
+
+class Contact(Owned):
+    """A phone number (or an e-mail address) that a clinic knows, and the people behind it."""
+
+    phone = models.CharField(max_length=20, null=True, blank=True, help_text="E.164, such as +14155550142.")
+    email = models.EmailField(blank=True, default="")
+    name = models.CharField(max_length=120, blank=True, default="")
+    names = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    language = models.CharField(max_length=10, blank=True, default="en")
+    consent_source = models.CharField(max_length=40, blank=True, default="")
+    consent_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "contacts"
+        ordering = ("name",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "phone"], name="one_contact_a_phone"),
+            models.UniqueConstraint(
+                fields=["org", "email"], condition=Q(phone__isnull=True), name="one_contact_an_email"
+            ),
+            models.CheckConstraint(condition=Q(phone__isnull=False) | ~Q(email=""), name="contact_can_be_reached"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or "Contact"
+
+
+class Message(DurableWork):
+    """One text to one person. The row is the queue; its fate is exactly one of ``MessageState``."""
+
+    lifecycle = LIFECYCLE
+
+    contact = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages")
+    kind = models.CharField(max_length=30, choices=MessageKind.choices)
+    state = models.CharField(max_length=20, choices=MessageState.choices, default=MessageState.QUEUED)
+    priority = models.PositiveSmallIntegerField(default=0, help_text="0 asked for now, 1 time-bound, 2 bulk.")
+    dedupe_key = models.CharField(max_length=120, help_text="Unique per clinic: what must not be said twice.")
+    about = models.CharField(max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>.")
+    recipient = models.CharField(max_length=20)
+    sender = models.CharField(max_length=40, blank=True, default="")
+    body = models.TextField()
+    encoding = models.CharField(max_length=5, default="GSM-7")
+    segments = models.PositiveSmallIntegerField(default=1)
+    expires_at = models.DateTimeField()
+
+    provider_sid = models.CharField(max_length=40, blank=True, default="")
+    provider_status = models.CharField(max_length=30, blank=True, default="")
+    error_code = models.PositiveIntegerField(null=True, blank=True)
+    first_attempted_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    dead_lettered_at = models.DateTimeField(null=True, blank=True)
+    unknown_since = models.DateTimeField(null=True, blank=True)
+    first_empty_list_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sms_delivery_log"
+        ordering = ("-created_at",)
+        permissions: ClassVar = [
+            ("redrive_message", "Can redrive a dead letter"),
+            ("discard_message", "Can discard a dead letter"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "dedupe_key"], name="one_message_a_dedupe_key"),
+            models.UniqueConstraint(
+                fields=["org", "provider_sid"], condition=~Q(provider_sid=""), name="one_message_a_sid"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["org", "-created_at"], name="idx_sms_delivery_log_org_id"),
+            models.Index(
+                fields=["state", "priority", "next_attempt_at"],
+                name="idx_sms_delivery_log_status",
+                condition=Q(state__in=["queued", "sending", "unknown"]),
+            ),
+            NamedIndex(fields=["-created_at"], name="idx_sms_delivery_log_created_at"),
+            models.Index(
+                fields=["-dead_lettered_at"],
+                name="idx_sms_delivery_log_failures",
+                condition=Q(state="dead_letter"),
+            ),
+            models.Index(fields=["org", "about"], name="idx_sms_delivery_log_about", condition=~Q(about="")),
+            models.Index(fields=["contact"], name="idx_sms_delivery_log_contact"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} ({self.get_state_display()})"
+
+
+class DeliveryAttempt(Owned):
+    """One try at sending a message: written before the request leaves, completed by its outcome."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="tries")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=30, blank=True, default="")
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_code = models.PositiveIntegerField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+    provider_sid = models.CharField(max_length=40, blank=True, default="")
+
+    class Meta:
+        db_table = "delivery_attempts"
+        ordering = ("started_at",)
+        indexes: ClassVar = [models.Index(fields=["org", "message"], name="idx_delivery_attempts_message")]
+
+    def __str__(self) -> str:
+        return self.outcome or "under way"
+
+
+class OptOut(Owned):
+    """One line of the ledger of people who asked not to be texted; the newest line for a pair decides."""
+
+    sender = models.CharField(max_length=40, help_text="Our number or messaging service.")
+    recipient = models.CharField(max_length=20)
+    opted_out = models.BooleanField(default=True, help_text="False where the person asked for texts again.")
+    source = models.CharField(max_length=40, help_text="keyword, carrier (21610) or staff.")
+
+    class Meta:
+        db_table = "opt_outs"
+        ordering = ("-created_at",)
+        indexes: ClassVar = [
+            models.Index(fields=["org", "recipient", "sender", "-created_at"], name="idx_opt_outs_pair")
+        ]
+
+    def __str__(self) -> str:
+        return "opted out" if self.opted_out else "opted in"
+
+
+class MessageTemplate(Owned):
+    """A clinic's own wording for one kind of message; {clinic}, {date}, {time} and {link} are filled in."""
+
+    kind = models.CharField(max_length=30, choices=MessageKind.choices)
+    body = models.TextField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "message_templates"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "kind"], name="one_template_a_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
+class SenderAccount(Owned):
+    """The number a clinic texts from, and its own Twilio account where it has one (else the platform's)."""
+
+    number = models.CharField(max_length=20, help_text="E.164; what the patient sees.")
+    account_sid = models.CharField(max_length=34, blank=True, default="")
+    auth_token = EncryptedTextField(blank=True, default="")
+    api_key = models.CharField(max_length=34, blank=True, default="")
+    api_secret = EncryptedTextField(blank=True, default="")
+    messaging_service_sid = models.CharField(max_length=34, blank=True, default="")
+    paused_reason = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        db_table = "sender_accounts"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org"], name="one_sender_a_clinic"),
+            models.UniqueConstraint(fields=["number"], name="a_sender_belongs_to_one_clinic"),
+        ]
+
+    def __str__(self) -> str:
+        return "Sender"

@@ -1,0 +1,89 @@
+"""The outbox: the only way a message comes to be. The row is written in the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+
+from messaging.segments import measure, plain
+from messaging.states import MessageKind, MessageState
+from voxanne.durable.hints import hint_on_commit
+from voxanne.tenancy.ids import new_id
+
+SMS_WORK = "sms-delivery"
+SMS_QUEUE = "sms"
+# A text about something that begins at once is still worth sending for this long.
+SHORTEST_LIFE = timedelta(minutes=10)
+
+# One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row.
+ENQUEUE = """
+INSERT INTO sms_delivery_log
+    (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
+     expires_at, attempts, next_attempt_at, last_error, provider_sid, provider_status, created_at, updated_at)
+SELECT %(id)s, sender.org_id, %(contact)s, %(kind)s,
+       CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
+                           WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s
+                             AND o.sender = sender.number
+                           ORDER BY o.created_at DESC LIMIT 1), false)
+            THEN 'suppressed' ELSE 'queued' END,
+       %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
+       %(expires_at)s, 0, coalesce(%(not_before)s, now()), '', '', '', now(), now()
+FROM sender_accounts sender
+WHERE sender.org_id = %(org)s AND sender.number <> %(recipient)s
+ON CONFLICT (org_id, dedupe_key) DO NOTHING
+RETURNING state
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """``status`` is queued, suppressed (opted out) or skipped (no sender, or said before)."""
+
+    status: str
+    message_id: UUID | None
+
+
+def enqueue(
+    *,
+    org_id: UUID,
+    kind: MessageKind,
+    recipient: str,
+    body: str,
+    dedupe_key: str,
+    expires_at: datetime,
+    contact_id: UUID | None = None,
+    about: str = "",
+    priority: int = 0,
+    not_before: datetime | None = None,
+) -> Enqueued:
+    """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits.
+
+    The same ``dedupe_key`` at the same clinic never makes a second row.
+    """
+    text = plain(body)
+    size = measure(text)
+    message_id = new_id()
+    values = {
+        "id": message_id, "org": org_id, "contact": contact_id, "kind": kind.value, "priority": priority,
+        "dedupe_key": dedupe_key, "about": about, "recipient": recipient, "body": text, "encoding": size.encoding,
+        "segments": size.segments, "expires_at": expires_at, "not_before": not_before,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(ENQUEUE, values)
+        row = cursor.fetchone()
+    if row is None:
+        return Enqueued("skipped", None)
+    if row[0] == MessageState.QUEUED and not_before is None:
+        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
+    return Enqueued(row[0], message_id)
+
+
+def cancel_about(org_id: UUID, about: str) -> int:
+    """Withdraws what is still queued about this subject; returns how many. Inside the clinic's scope."""
+    from messaging.models import Message
+
+    waiting = Message.objects.filter(org_id=org_id, about=about, state=MessageState.QUEUED)
+    return waiting.update(state=MessageState.CANCELED)

@@ -1,0 +1,140 @@
+"""Twilio's Messages resource by the real client: send one text, list what a phone was sent.
+
+Source: Twilio's API 2010-04-01, Messages; the client has no time-out of its own and no idempotency key,
+so the time-out is ours and our id travels in the status callback.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from django.conf import settings
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
+from messaging.providers.twilio import outcomes
+
+PAGE_SIZE = 200
+LONGEST_VALIDITY = 36_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Twilio account: an API key where there is one, else the auth token."""
+
+    sid: str
+    auth_token: str
+    api_key: str = ""
+    api_secret: str = ""
+
+
+def platform_account() -> Account:
+    return Account(
+        sid=settings.TWILIO_ACCOUNT_SID,
+        auth_token=settings.TWILIO_AUTH_TOKEN,
+        api_key=settings.TWILIO_API_KEY,
+        api_secret=settings.TWILIO_API_SECRET,
+    )
+
+
+class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types for it
+    """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering ``Retry-After``."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=settings.TWILIO_TIMEOUT, pool_connections=True)
+        self.retry_after: float | None = None
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        base = urlsplit(settings.TWILIO_API_BASE_URL)
+        asked = urlsplit(url)
+        path = base.path.rstrip("/") + asked.path
+        response = super().request(
+            method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **kwargs
+        )
+        self.retry_after = _seconds((response.headers or {}).get("Retry-After"))
+        return response
+
+
+def _seconds(value: str | None) -> float | None:
+    return float(value) if value and value.replace(".", "", 1).isdigit() else None
+
+
+_clients = threading.local()
+
+
+def _client(account: Account) -> Client:
+    """One client a thread and account: connections are kept, sessions are not shared between threads."""
+    known: dict[Account, Client] = getattr(_clients, "known", None) or {}
+    _clients.known = known
+    if account not in known:
+        username, password = (
+            (account.api_key, account.api_secret) if account.api_key else (account.sid, account.auth_token)
+        )
+        known[account] = Client(username, password, account.sid, http_client=PlainHttpClient())
+    return known[account]
+
+
+def send(
+    account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta
+) -> Answer:
+    """Asks Twilio to send ``body``. Never raises for what Twilio or the network does."""
+    client = _client(account)
+    try:
+        created = client.messages.create(
+            to=recipient,
+            from_=sender,
+            body=body,
+            status_callback=status_callback,
+            validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
+        )
+    except TwilioRestException as error:
+        outcome, _ = outcomes.outcome_of_create(error.status, error.code, _has_error_body(error))
+        return Answer(
+            TryOutcome(outcome),
+            http_status=error.status,
+            error_code=error.code if error.code != error.status else None,
+            error=outcomes.spoken_reason(error.code),
+            retry_after=client.http_client.retry_after,
+        )
+    except (TwilioException, requests.RequestException) as error:
+        return Answer(TryOutcome(outcomes.outcome_of_exception(error)), error=type(error).__name__)
+    return Answer(
+        TryOutcome.ACCEPTED, sid=created.sid or "", status=str(created.status or ""), http_status=201
+    )
+
+
+def _has_error_body(error: TwilioRestException) -> bool:
+    # The client puts the HTTP status in the place of a code that the body does not have.
+    return bool(error.code) and error.code != error.status
+
+
+def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -> list[Listed]:
+    """What Twilio has for this phone from this sender since ``since`` (UTC), newest first.
+
+    Not filtered by DateSent: whether rows that were not sent yet match that filter is undocumented.
+    Raises ListingFailed when Twilio cannot be asked.
+    """
+    found: list[Listed] = []
+    try:
+        for message in _client(account).messages.stream(to=recipient, from_=sender, page_size=PAGE_SIZE):
+            created = message.date_created
+            if created is not None and created < since:
+                break
+            found.append(
+                Listed(message.sid, str(message.status), message.body or "", created, message.error_code)
+            )
+    except (TwilioException, requests.RequestException) as error:
+        raise ListingFailed(type(error).__name__) from error
+    return found
+
+
+def earliest_listing(first_attempt: datetime) -> datetime:
+    """From when on a lost text may be listed: clocks differ, and Twilio's dates have whole seconds."""
+    return first_attempt.astimezone(UTC) - timedelta(minutes=5)

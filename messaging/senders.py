@@ -1,0 +1,21 @@
+"""Which account and number a clinic texts from."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from messaging.models import SenderAccount
+from messaging.providers.twilio.client import Account, platform_account
+from voxanne.tenancy.scope import org_scope
+
+
+def account_of(sender: SenderAccount | None) -> Account:
+    """The clinic's own Twilio account, else the platform's."""
+    if sender is None or not sender.account_sid:
+        return platform_account()
+    return Account(sender.account_sid, sender.auth_token, sender.api_key, sender.api_secret)
+
+
+def account_of_clinic(org_id: UUID) -> Account:
+    with org_scope(org_id):
+        return account_of(SenderAccount.objects.filter(org_id=org_id).first())

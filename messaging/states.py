@@ -1,0 +1,64 @@
+"""The fates of a message, and which may follow which (contract, section 6)."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from voxanne.durable.lifecycle import Lifecycle
+
+
+class MessageState(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
+    UNKNOWN = "unknown", "Unknown"
+    SENT = "sent", "Sent"
+    DELIVERED = "delivered", "Delivered"
+    DEAD_LETTER = "dead_letter", "Dead letter"
+    SUPPRESSED = "suppressed", "Suppressed"
+    EXPIRED = "expired", "Expired"
+    CANCELED = "canceled", "Cancelled"
+
+
+class MessageKind(models.TextChoices):
+    CONFIRMATION = "confirmation", "Confirmation"
+    RESCHEDULED = "rescheduled", "New time"
+    CANCELLED = "cancelled", "Cancellation"
+    REMINDER = "reminder", "Reminder"
+    MISSED_CALL = "missed_call", "Missed call"
+    REPLY = "reply", "Reply"
+
+
+# From these a person may put a message back in the queue.
+REDRIVABLE = (MessageState.DEAD_LETTER,)
+# Nothing more happens to these by themselves.
+FINAL = (MessageState.DELIVERED, MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.CANCELED)
+
+LIFECYCLE = Lifecycle(
+    waiting=MessageState.QUEUED,
+    claimed=MessageState.SENDING,
+    lost=MessageState.UNKNOWN,
+    dead=MessageState.DEAD_LETTER,
+    transitions={
+        MessageState.QUEUED: frozenset(
+            {MessageState.SENDING, MessageState.EXPIRED, MessageState.SUPPRESSED, MessageState.CANCELED,
+             # A receipt may overtake everything we know: the create answer was lost and the row was queued again.
+             MessageState.SENT, MessageState.DELIVERED, MessageState.DEAD_LETTER}
+        ),
+        MessageState.SENDING: frozenset(
+            {MessageState.SENT, MessageState.DELIVERED, MessageState.UNKNOWN, MessageState.QUEUED,
+             MessageState.DEAD_LETTER, MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.CANCELED}
+        ),
+        MessageState.UNKNOWN: frozenset(
+            {MessageState.UNKNOWN, MessageState.SENT, MessageState.DELIVERED, MessageState.QUEUED,
+             MessageState.DEAD_LETTER, MessageState.SUPPRESSED, MessageState.EXPIRED}
+        ),
+        MessageState.SENT: frozenset(
+            {MessageState.DELIVERED, MessageState.DEAD_LETTER, MessageState.SUPPRESSED}
+        ),
+        MessageState.DEAD_LETTER: frozenset({MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}),
+        MessageState.DELIVERED: frozenset(),
+        MessageState.SUPPRESSED: frozenset(),
+        MessageState.EXPIRED: frozenset({MessageState.SENT, MessageState.DELIVERED}),
+        MessageState.CANCELED: frozenset({MessageState.SENT, MessageState.DELIVERED}),
+    },
+)

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class TelephonyConfig(AppConfig):
+    name = "telephony"
+    verbose_name = "Calls"
+
+    def ready(self) -> None:
+        from telephony.commands import CALL_COMMAND
+        from voxanne.durable.registry import register
+
+        register(CALL_COMMAND)

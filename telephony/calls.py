@@ -1,0 +1,28 @@
+"""The record of a call: made by whichever message comes first, completed by those that follow."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from telephony.models import Call
+from telephony.vapi.payload import CallFacts
+
+
+def call_of(org_id: UUID, facts: CallFacts) -> Call:
+    """The row of this call, made when new. Inside the clinic's scope.
+
+    Entered with DO NOTHING: two first messages at once make one row, and neither waits on the other's locks.
+    """
+    known = Call.objects.filter(org_id=org_id, vapi_call_id=facts.vapi_call_id).first()
+    if known is not None:
+        return known
+    fresh = Call(
+        org_id=org_id,
+        vapi_call_id=facts.vapi_call_id,
+        twilio_call_sid=facts.twilio_call_sid,
+        from_number=facts.caller,
+        to_number=facts.dialled,
+        control_url=facts.control_url,
+    )
+    Call.objects.bulk_create([fresh], ignore_conflicts=True)
+    return Call.objects.get(org_id=org_id, vapi_call_id=facts.vapi_call_id)

@@ -1,0 +1,67 @@
+"""Which clinic a message belongs to: asked of narrow database functions, before any scope is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from telephony.models import VapiCredential
+from telephony.vapi.payload import CallFacts
+from voxanne.tenancy.plan_cache import ClinicKey
+from voxanne.tenancy.scope import org_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a presented secret opens: one clinic, or every clinic for the platform's own."""
+
+    org_id: UUID | None
+
+    def opens(self, org_id: UUID) -> bool:
+        return self.org_id is None or self.org_id == org_id
+
+
+PLATFORM_DOOR = Door(None)
+
+
+def clinic_of_secret(secret_digest: str) -> UUID | None:
+    """The active clinic whose live credential has this digest."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clinic_of_vapi_secret(%s)", [secret_digest])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def clinic_of_call(facts: CallFacts) -> ClinicKey | None:
+    """The active clinic of the assistant, number id and dialled number; None when none is known, or when
+    they point at different clinics."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT org_id, plan_version FROM clinics_of_vapi_call(%s, %s, %s)",
+            [facts.assistant_id, facts.phone_number_id, facts.dialled],
+        )
+        rows = cursor.fetchall()
+    return ClinicKey(*rows[0]) if len(rows) == 1 else None
+
+
+def clinic_of_key(slug: str) -> UUID | None:
+    """The active clinic that a webhook address names by its key."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clinic_of_slug(%s)", [slug])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def live_secrets(org_id: UUID) -> list[str]:
+    """The clinic's live Vapi secrets: two while one is being replaced."""
+    with org_scope(org_id):
+        return [credential.secret for credential in VapiCredential.objects.filter(org_id=org_id, active=True)]
+
+
+def is_our_number(number: str) -> bool:
+    """Whether any clinic's patients dial this number; which clinic's is not told."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT is_patient_number(%s)", [number])
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,73 @@
+"""What the agent's call is told to do after an answer: be put through, or end. Durable, so a lost hint or a
+stopped worker leaves no caller waiting on a dead promise."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from telephony.models import Call, CallCommand
+from telephony.states import CommandState
+from telephony.vapi import control
+from voxanne.durable.hints import hint_on_commit
+from voxanne.durable.settlement import Settlement
+from voxanne.durable.work import WorkKind
+
+COMMAND_WORK = "call-command"
+COMMAND_QUEUE = "calls"
+# The tool's answer must reach Vapi before the command does.
+AFTER_ANSWER = timedelta(milliseconds=400)
+# The goodbye is Vapi's to speak and to end on; this is the net under it.
+AFTER_GOODBYE = timedelta(seconds=8)
+USEFUL_FOR = timedelta(minutes=2)
+RETRY_WAIT = timedelta(seconds=1)
+MOST_ATTEMPTS = 5
+
+
+def queue_transfer(call: Call, number: str, sentence: str) -> None:
+    """Puts the caller through to ``number`` (E.164) once the answer has gone out."""
+    destination = {"type": "number", "number": number, "message": ""}
+    _queue(call, {"type": "transfer", "destination": destination, "content": sentence}, AFTER_ANSWER)
+
+
+def queue_end(call: Call) -> None:
+    """Ends the call, should it still be up after its goodbye."""
+    _queue(call, {"type": "end-call"}, AFTER_GOODBYE)
+
+
+def _queue(call: Call, body: dict[str, Any], after: timedelta) -> None:
+    command = CallCommand.objects.create(
+        org_id=call.org_id, call=call, body=body, next_attempt_at=timezone.now() + after
+    )
+    hint_on_commit(COMMAND_WORK, COMMAND_QUEUE, call.org_id, command.pk, countdown=after.total_seconds())
+
+
+def prepare(command: CallCommand) -> str:
+    """The call's control address, or blank when it has ended meanwhile."""
+    return "" if command.call.status == Call.Status.ENDED else command.call.control_url
+
+
+def perform(command: CallCommand, control_url: str) -> Settlement:
+    """Sends the command to the call's control address, if that address is one of Vapi's."""
+    if not control_url:
+        return Settlement(CommandState.DONE, error="The call had ended, or has no control address.")
+    try:
+        control.send(control_url, command.body)
+    except control.ControlFault as fault:
+        late = timezone.now() - command.created_at > USEFUL_FOR
+        if fault.permanent or late or command.attempts + 1 >= MOST_ATTEMPTS:
+            return Settlement(CommandState.DEAD, error=str(fault))
+        return Settlement(CommandState.QUEUED, error=str(fault), wait=RETRY_WAIT)
+    return Settlement(CommandState.DONE)
+
+
+CALL_COMMAND = WorkKind(
+    name=COMMAND_WORK,
+    model=CallCommand,
+    prepare=prepare,
+    perform=perform,
+    lease=timedelta(seconds=20),
+    queue=COMMAND_QUEUE,
+)

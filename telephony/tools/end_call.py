@@ -1,0 +1,37 @@
+"""endCall: says goodbye; the call ends after that is spoken."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from telephony.commands import queue_end
+from telephony.models import Call
+from telephony.tools.answering import Asking, ToolAnswer
+from telephony.tools.asked import Asked
+
+
+class EndReason(StrEnum):
+    COMPLETED = "completed"
+    TIME_LIMIT = "time_limit"
+    PATIENT_REQUEST = "patient_request"
+    TRANSFER_NEEDED = "transfer_needed"
+
+
+GOODBYES = {
+    EndReason.COMPLETED: "Thank you for calling {clinic}. Goodbye.",
+    EndReason.TIME_LIMIT: "I am sorry, we have reached the time limit for this call. Please call {clinic} again. Goodbye.",
+    EndReason.PATIENT_REQUEST: "Thank you for calling {clinic}. Goodbye.",
+    EndReason.TRANSFER_NEEDED: "Somebody from {clinic} will call you back. Goodbye.",
+}
+
+
+def end_call(asking: Asking, asked: Asked) -> ToolAnswer:
+    reason = asked.choice("reason", EndReason, EndReason.COMPLETED) or EndReason.COMPLETED
+    goodbye = GOODBYES[reason].format(clinic=asking.plan.name)
+    summary = asked.text("summary", 1000)
+    if summary:
+        Call.objects.filter(pk=asking.call.pk, summary="").update(summary=summary)
+    queue_end(asking.call)
+    # Vapi speaks this itself and hangs up after it; the queued command is the net under that.
+    message = {"type": "request-complete", "content": goodbye, "endCallAfterSpokenEnabled": True}
+    return ToolAnswer({"ok": True, "say": goodbye, "goodbye": goodbye}, message=message)

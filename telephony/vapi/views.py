@@ -1,0 +1,122 @@
+"""The addresses Vapi calls. Nothing of a body is acted on, stored or logged before its credential holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from monitoring.errors import error_response
+from telephony.clinics import PLATFORM_DOOR, Door, clinic_of_call, clinic_of_key, clinic_of_secret, live_secrets
+from telephony.tools.answering import APOLOGY
+from telephony.vapi import credentials
+from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
+from telephony.vapi.payload import MalformedPayload, ServerMessage, parse
+from telephony.vapi.records import record_message
+from voxanne.tenancy.plan_cache import ClinicKey
+
+logger = structlog.get_logger(__name__)
+
+MOST_BYTES = 6 * 1024 * 1024
+TOOL_CALLS = "tool-calls"
+
+Answerer = Callable[[ClinicKey, ServerMessage], dict[str, Any]]
+REPLIES: Mapping[str, Answerer] = {
+    TOOL_CALLS: tool_results,
+    "assistant-request": assistant_answer,
+    "transfer-destination-request": transfer_answer,
+}
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Every Vapi server message: replies where Vapi waits for one, else 200 with ``{}``."""
+    return _answer(request, only_tools=False)
+
+
+@csrf_exempt
+@require_POST
+def tools(request: HttpRequest) -> HttpResponse:
+    """Tool calls alone, by the same handler."""
+    return _answer(request, only_tools=True)
+
+
+def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
+    if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
+        return error_response(413, "too_large", f"The body may have at most {MOST_BYTES} bytes.")
+    body = request.body
+    try:
+        door = _door(request, body)
+    except DatabaseError:
+        return _while_database_is_away(body)
+    if door is None:
+        return error_response(401, "unauthorized", "The credential is missing or wrong.")
+    try:
+        message = parse(body)
+        if only_tools and message.type != TOOL_CALLS:
+            raise MalformedPayload("Only tool-calls messages are taken at this address.")
+        return JsonResponse(_reply(door, message))
+    except MalformedPayload as error:
+        return error_response(400, "invalid_request", str(error))
+    except DatabaseError:
+        logger.exception("vapi_message_failed")
+        return _while_database_is_away(body)
+
+
+def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
+    clinic = clinic_of_call(message.call)
+    if clinic is None or not door.opens(clinic.org_id):
+        return clinic_unknown(message)
+    answer = REPLIES.get(message.type)
+    if answer is not None:
+        return answer(clinic, message)
+    record_message(clinic, message)
+    return {}
+
+
+def _door(request: HttpRequest, body: bytes) -> Door | None:
+    """What the presented credential opens; None when it opens nothing."""
+    secret = credentials.presented_secret(request.headers)
+    if secret:
+        if credentials.same_secret(secret, settings.VAPI_WEBHOOK_SECRET):
+            return PLATFORM_DOOR
+        owner = clinic_of_secret(credentials.digest(secret))
+        return Door(owner) if owner else None
+    signature = credentials.presented_signature(request.headers)
+    if signature is None or not credentials.is_fresh(signature):
+        return None
+    if credentials.is_signed_by_one_of(signature, body, [settings.VAPI_WEBHOOK_SECRET]):
+        return PLATFORM_DOOR
+    return _door_of_signature(request, body, signature)
+
+
+def _door_of_signature(request: HttpRequest, body: bytes, signature: credentials.Signature) -> Door | None:
+    """An HMAC names no owner: the address, or the ids in the still untrusted body, choose whose secrets to try."""
+    org_id = clinic_of_key(request.GET["clinic"]) if request.GET.get("clinic") else None
+    if org_id is None:
+        try:
+            clinic = clinic_of_call(parse(body).call)
+        except MalformedPayload:
+            return None
+        org_id = clinic.org_id if clinic else None
+    if org_id is None or not credentials.is_signed_by_one_of(signature, body, live_secrets(org_id)):
+        return None
+    return Door(org_id)
+
+
+def _while_database_is_away(body: bytes) -> HttpResponse:
+    """What Vapi can speak when nothing can be looked up: it ignores every status but 200."""
+    try:
+        message = parse(body)
+    except MalformedPayload as error:
+        return error_response(400, "invalid_request", str(error))
+    if message.type in REPLIES:
+        return JsonResponse(clinic_unknown(message, APOLOGY))
+    return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
