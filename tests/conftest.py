@@ -1,0 +1,79 @@
+"""The suite's ground: a fresh database of its own, made by the owner, used as the role that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connections
+
+from tests.clinics import Clinic, make_clinic
+from voxanne.tenancy import bound_role
+from voxanne.tenancy.scope import platform_scope
+
+TEST_DATABASE = "test_voxanne"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any, worker_suffix: str) -> Iterator[None]:
+    """Creates and migrates the test database as the owner; tests then run as the bound role."""
+    name = f"{TEST_DATABASE}{worker_suffix}"
+    with django_db_blocker.unblock():
+        _recreate(name)
+        for alias in ("owner", "default"):
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = name
+            settings.DATABASES[alias]["NAME"] = name
+        call_command("migrate", verbosity=0)
+        _let_tests_empty_tables()
+        connections["owner"].close()
+    yield
+    with django_db_blocker.unblock():
+        for alias in ("owner", "default"):
+            connections[alias].close()
+
+
+@pytest.fixture(scope="session")
+def worker_suffix(request: pytest.FixtureRequest) -> str:
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "")
+    return f"_{worker}" if worker else ""
+
+
+def _recreate(name: str) -> None:
+    owner = connections["owner"]
+    with owner._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}"')
+
+
+def _let_tests_empty_tables() -> None:
+    """Transactional tests end by emptying the tables, which the bound role may not do in earnest."""
+    with connections["owner"].cursor() as cursor:
+        role = connections["owner"].ops.quote_name(bound_role.serving_role())
+        cursor.execute(f"GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO {role}")
+        cursor.execute(f"GRANT INSERT, UPDATE, DELETE ON django_migrations TO {role}")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counters() -> Iterator[None]:
+    """No test sees another's counters. Redis is the suite's own when none was named."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def elm(db: None) -> Clinic:
+    """A clinic in New York with two providers."""
+    with platform_scope("test data"):
+        return make_clinic("elm-street", timezone="America/New_York", country="US")
+
+
+@pytest.fixture
+def oak(db: None) -> Clinic:
+    """Another clinic, in London: the stranger in every test of isolation."""
+    with platform_scope("test data"):
+        return make_clinic("oak-road", timezone="Europe/London", country="GB")

@@ -1,0 +1,38 @@
+"""Each test gets a data folder of its own, so that the servers of the test run are never touched."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from voxanne.runtime import servers, store
+from voxanne.runtime.options import StackOptions
+
+OUTSIDE = ("DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("VOXANNE_DATA_DIR", str(folder))
+    for name in OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    servers.stop_servers()
+    shutil.rmtree(folder, ignore_errors=True)
+    for place in store.SHARED_PLACES:
+        store.drop_orphans(place)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """Collects what is announced: pass ``said.append``."""
+    return []
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> StackOptions:
+    return StackOptions(port=18801, ws_port=18802, sandbox_port=18803, data=tmp_path, demo_call=True)
