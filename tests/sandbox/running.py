@@ -123,7 +123,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Records every POST; ``answers`` maps a path (without query) to replies used in turn, the last one for ever."""
+    """Records every POST; ``answers``: replies by path (without query), in turn, the last one for ever."""
 
     url: str = ""
     received: list[Received] = field(default_factory=list)

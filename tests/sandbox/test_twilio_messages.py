@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,11 +36,11 @@ def settled(sandbox: RunningSandbox, sid: str) -> str:
 
 
 @pytest.fixture
-def message_schema() -> Iterator[jsonschema.Draft202012Validator]:
+def message_schema() -> jsonschema.Draft202012Validator:
     document = specification("twilio_api_v2010.json")
     if document is None:
         pytest.skip("Twilio's specification is not beside the repository.")
-    yield jsonschema.Draft202012Validator(as_json_schema(document, "api.v2010.account.message"))
+    return jsonschema.Draft202012Validator(as_json_schema(document, "api.v2010.account.message"))
 
 
 def as_json_schema(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -187,9 +186,7 @@ def test_receipts_are_rightly_signed_over_the_address_without_its_fragment(
         assert not RequestValidator("another").validate(address, receipt.form, signature)
 
 
-def test_each_account_signs_with_its_own_token(
-    sandbox: RunningSandbox, receiver: Receiver
-) -> None:
+def test_each_account_signs_with_its_own_token(sandbox: RunningSandbox, receiver: Receiver) -> None:
     account = "AC" + "7" * 32
     sandbox.control("/twilio/accounts", {"sid": account, "auth_token": "own"})
     send(twilio_client(sandbox.url, sid=account, token="own"), status_callback=f"{receiver.url}/receipt")
