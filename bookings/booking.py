@@ -88,6 +88,7 @@ class BookingRefused(DomainError):
 class Wish:
     """What somebody asked to book: local date and time, and who it is for.
 
+    ``overlaps_knowingly`` is for staff who place a visit over another on purpose; callers never set it.
     ``phone`` is E.164; without one an e-mail address is needed, and no text is sent. ``provider`` and
     ``service`` are an id, slug or name; without them anybody, and the clinic's default service.
     """
@@ -102,6 +103,7 @@ class Wish:
     provider: str | None = None
     length: timedelta | None = None
     call_id: UUID | None = None
+    overlaps_knowingly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _enter(visit: Visit, wish: Wish, provider: ProviderPlan, contact_id: UUID) -
         "id": appointment_id, "org": plan.key.org_id, "provider": provider.id, "service": visit.question.service.id,
         "contact": contact_id, "patient_name": wish.patient_name, "starts_at": visit.starts_at,
         "ends_at": visit.ends_at, "blocked_from": visit.blocked_from, "blocked_until": visit.blocked_until,
-        "source": wish.source.value, "overlaps_knowingly": False, "code": code, "call_id": wish.call_id,
+        "source": wish.source.value, "overlaps_knowingly": wish.overlaps_knowingly, "code": code, "call_id": wish.call_id,
         "rescheduled_from": None, "any_provider": visit.question.provider is None,
         "first_name": wish.patient_name.lower().partition(" ")[0],
     }  # fmt: skip

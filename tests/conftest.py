@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,8 +40,9 @@ def django_db_setup(django_db_blocker: Any, worker_suffix: str) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def worker_suffix(request: pytest.FixtureRequest) -> str:
+    """Keeps apart suites that run beside each other on one server: parallel workers, and by hand."""
     worker = getattr(request.config, "workerinput", {}).get("workerid", "")
-    return f"_{worker}" if worker else ""
+    return "".join(f"_{part}" for part in (os.environ.get("VOXANNE_TEST_SUFFIX", ""), worker) if part)
 
 
 def _recreate(name: str) -> None:

@@ -77,6 +77,7 @@ SLACK_BOT_TOKEN = env.text("SLACK_BOT_TOKEN")
 SLACK_ALERTS_CHANNEL = env.text("SLACK_ALERTS_CHANNEL", "#voxanne-alerts")
 SLACK_API_BASE_URL = env.text("SLACK_API_BASE_URL", "https://slack.com").rstrip("/")
 SENTRY_DSN = env.text("SENTRY_DSN")
+SANDBOX_URL = f"http://127.0.0.1:{env.integer('SANDBOX_PORT', 4020)}"
 SMS_REDIRECT_TO = env.text("SMS_REDIRECT_TO")
 
 # How long a provider may keep us waiting, in seconds: (to connect, to answer).
@@ -112,6 +113,7 @@ INSTALLED_APPS = [
     "bookings",
     "telephony",
     "voxanne.runtime",
+    "voxanne.demo",
 ]
 
 MIDDLEWARE = [
