@@ -106,7 +106,7 @@ def local_start(day: date, at: time, zone: ZoneInfo) -> datetime | None:
 
 def local_instants(day: date, at: time, zone: ZoneInfo) -> list[datetime]:
     """Return every instant at which the clinic's clock reads `at` on `day`: one, or none, or two."""
-    wall = datetime.combine(day, at.replace(tzinfo=None, fold=0))
+    wall = datetime.combine(day, at)
     try:
         before, after = _offsets_around(wall, zone)
         if before < after:

@@ -22,6 +22,7 @@ PHOENIX = ZoneInfo("America/Phoenix")
 APIA = ZoneInfo("Pacific/Apia")
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 HAVANA = ZoneInfo("America/Havana")
+TORONTO = ZoneInfo("America/Toronto")
 
 US_SPRING = date(2026, 3, 8)
 US_AUTUMN = date(2026, 11, 1)

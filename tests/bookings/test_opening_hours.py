@@ -27,6 +27,7 @@ from tests.bookings.days import (
     ORDINARY,
     PHOENIX,
     SAO_PAULO,
+    TORONTO,
     US_AUTUMN,
     US_SPRING,
     at,
@@ -98,6 +99,9 @@ def test_a_weekday_that_does_not_exist_is_refused(weekday: int) -> None:
         (date(2018, 2, 17), SAO_PAULO, 25),
         (date(2025, 11, 2), HAVANA, 25),
         (date(2025, 3, 9), HAVANA, 23),
+        # The one change on record that leapt over midnight itself, from 23:30 to 00:30.
+        (date(1919, 3, 30), TORONTO, 23.5),
+        (date(1919, 3, 31), TORONTO, 23.5),
     ],
 )
 def test_a_day_open_around_the_clock_has_the_hours_that_day_had(

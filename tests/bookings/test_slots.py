@@ -155,6 +155,11 @@ def test_a_nine_to_five_day_offers_the_same_wall_times_all_year(
 def test_senseless_durations_are_refused(bad: dict[str, timedelta]) -> None:
     with pytest.raises(ValueError, match="must"):
         slot_starts([], [], zone=LONDON, **({"length": HALF_HOUR} | bad | EVER))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must"):
+        if "step" in bad:
+            on_grid(EVER["not_before"], LONDON, bad["step"])
+        else:
+            fits(EVER["not_before"], [], [], **({"length": HALF_HOUR} | bad | EVER))  # type: ignore[arg-type]
 
 
 # One start
@@ -249,3 +254,4 @@ def test_a_spread_is_never_longer_than_asked_and_never_repeats(count: int, limit
 def test_a_spread_does_not_depend_on_order_or_repeats() -> None:
     starts = [at("2026-11-24T09:00") + QUARTER * turn for turn in range(20)]
     assert spread([*reversed(starts), *starts]) == spread(starts)
+    assert spread([starts[0]] * 5 + [starts[1]], 3) == starts[:2]

@@ -91,6 +91,8 @@ def test_other_numbers_of_fiction_and_tests_are_accepted(number: str) -> None:
         "4" * 10_000,
         "anonymous",
         "+266696687",
+        "+17378742833",
+        "415" + " " * 100 + "5550142",
     ],
 )
 def test_what_is_no_number_is_refused_with_a_code_and_without_being_repeated(raw: str) -> None:

@@ -175,11 +175,11 @@ def _of_client_error(status: int, code: int | None) -> Verdict:
 
 
 def _code_in(error: TwilioRestException | TwilioServiceException) -> int | None:
-    """Return Twilio's code; None where the client filled in the HTTP status, or the body held no number."""
+    """Return the code as a number; None where the body held none, or something else in its place."""
     code: Any = error.code
     if isinstance(code, str) and code.isascii() and code.isdecimal():
         code = int(code)
-    return code if isinstance(code, int) and code >= SMALLEST_CODE else None
+    return code if isinstance(code, int) else None
 
 
 def _nothing_left(error: Exception) -> bool:
