@@ -155,11 +155,17 @@ def test_a_nine_to_five_day_offers_the_same_wall_times_all_year(
 def test_senseless_durations_are_refused(bad: dict[str, timedelta]) -> None:
     with pytest.raises(ValueError, match="must"):
         slot_starts([], [], zone=LONDON, **({"length": HALF_HOUR} | bad | EVER))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [{"length": timedelta(0)}, {"before": -QUARTER}, {"after": -QUARTER}])
+def test_senseless_durations_fit_nowhere(bad: dict[str, timedelta]) -> None:
     with pytest.raises(ValueError, match="must"):
-        if "step" in bad:
-            on_grid(EVER["not_before"], LONDON, bad["step"])
-        else:
-            fits(EVER["not_before"], [], [], **({"length": HALF_HOUR} | bad | EVER))  # type: ignore[arg-type]
+        fits(EVER["not_before"], [], [], **({"length": HALF_HOUR} | bad | EVER))  # type: ignore[arg-type]
+
+
+def test_a_grid_without_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="step must be longer"):
+        on_grid(EVER["not_before"], LONDON, timedelta(0))
 
 
 # One start
