@@ -42,7 +42,7 @@ class Timeline:
 def new_caller(clinic: DemoClinic) -> str:
     """A fictional mobile number of the clinic's country that no demo call has used lately."""
     serial = random.randrange(10_000)  # noqa: S311  (picks a demo number, guards nothing)
-    return f"+1415555{serial:04d}" if clinic.country == "US" else f"+44770090{serial:04d}"[:13]
+    return f"+1415555{serial:04d}" if clinic.country == "US" else f"+447700900{serial % 1000:03d}"
 
 
 def booking(voice: Voice, timeline: Timeline) -> None:

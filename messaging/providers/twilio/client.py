@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -44,11 +45,20 @@ def platform_account() -> Account:
     )
 
 
+class TimedAdapter(HTTPAdapter):
+    """Two time-outs, to connect and to answer: Twilio's own client takes one number for both."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(request, *args, **{**kwargs, "timeout": settings.TWILIO_TIMEOUT})
+
+
 class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types for it
     """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering ``Retry-After``."""
 
     def __init__(self) -> None:
-        super().__init__(timeout=settings.TWILIO_TIMEOUT, pool_connections=True)
+        super().__init__(timeout=sum(settings.TWILIO_TIMEOUT), pool_connections=True)
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, TimedAdapter())
         self.retry_after: float | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
