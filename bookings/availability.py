@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -99,7 +100,7 @@ def busy_between(question: Question, window: Interval) -> Busy:
     providers = [provider.id for provider in question.candidates]
     # Buffers reach past the visit, so look a little beyond the window on both sides.
     margin = question.service.before + question.service.after
-    values = {
+    values: dict[str, Any] = {
         "org": question.plan.key.org_id,
         "providers": providers,
         "start": window.start - margin,

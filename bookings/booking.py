@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -206,7 +207,7 @@ def _open_candidates(visit: Visit) -> Iterable[ProviderPlan]:
 def _enter(visit: Visit, wish: Wish, provider: ProviderPlan, contact_id: UUID) -> Booked | None:
     """Enters the row and what follows from it; None when the database says the time is taken."""
     plan, appointment_id, code = visit.question.plan, new_id(), new_confirmation_code()
-    values = {
+    values: dict[str, Any] = {
         "id": appointment_id, "org": plan.key.org_id, "provider": provider.id, "service": visit.question.service.id,
         "contact": contact_id, "patient_name": wish.patient_name, "starts_at": visit.starts_at,
         "ends_at": visit.ends_at, "blocked_from": visit.blocked_from, "blocked_until": visit.blocked_until,
@@ -270,5 +271,3 @@ def cancel(plan: ClinicPlan, appointment: Appointment, *, reason: str, tell_pati
             code=appointment.confirmation_code,
         )
     return True
-
-

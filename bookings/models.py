@@ -30,12 +30,20 @@ class Service(Owned):
     minutes = models.PositiveSmallIntegerField(
         default=30, validators=[MinValueValidator(SHORTEST_VISIT), MaxValueValidator(LONGEST_VISIT)]
     )
-    shortest_minutes = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Blank: the usual length only.")
-    longest_minutes = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Blank: the usual length only.")
-    buffer_before = models.PositiveSmallIntegerField(default=0, help_text="Minutes kept free before the visit.")
+    shortest_minutes = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Blank: the usual length only."
+    )
+    longest_minutes = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Blank: the usual length only."
+    )
+    buffer_before = models.PositiveSmallIntegerField(
+        default=0, help_text="Minutes kept free before the visit."
+    )
     buffer_after = models.PositiveSmallIntegerField(default=0, help_text="Minutes kept free after the visit.")
     minimum_notice = models.PositiveIntegerField(default=0, help_text="Minutes between booking and visit.")
-    horizon_days = models.PositiveSmallIntegerField(default=365, help_text="How many days ahead it may be booked.")
+    horizon_days = models.PositiveSmallIntegerField(
+        default=365, help_text="How many days ahead it may be booked."
+    )
     is_default = models.BooleanField(default=False)
     active = models.BooleanField(default=True)
 
@@ -57,7 +65,9 @@ class Provider(Owned):
     name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=60)
     active = models.BooleanField(default=True)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Order in which free providers are offered.")
+    position = models.PositiveSmallIntegerField(
+        default=0, help_text="Order in which free providers are offered."
+    )
     services: models.ManyToManyField[Service, ProviderService] = models.ManyToManyField(
         Service, through="ProviderService", related_name="providers"
     )
@@ -118,7 +128,9 @@ class WorkingHours(Owned):
 class Closure(Owned):
     """A stretch in which the clinic, or one provider, takes no visits."""
 
-    provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.CASCADE, help_text="Blank: the whole clinic.")
+    provider = models.ForeignKey(
+        Provider, null=True, blank=True, on_delete=models.CASCADE, help_text="Blank: the whole clinic."
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.CharField(max_length=120, blank=True, default="")
@@ -128,7 +140,9 @@ class Closure(Owned):
         ordering = ("starts_at",)
         indexes: ClassVar = [models.Index(fields=["org", "ends_at"], name="idx_closures_org")]
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="closure_ends_after_it_starts")
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="closure_ends_after_it_starts"
+            )
         ]
 
     def __str__(self) -> str:
@@ -154,9 +168,13 @@ class Appointment(Owned):
     ends_at = models.DateTimeField()
     blocked_from = models.DateTimeField(editable=False)
     blocked_until = models.DateTimeField(editable=False)
-    status = models.CharField(max_length=12, choices=AppointmentStatus.choices, default=AppointmentStatus.CONFIRMED)
+    status = models.CharField(
+        max_length=12, choices=AppointmentStatus.choices, default=AppointmentStatus.CONFIRMED
+    )
     source = models.CharField(max_length=12, choices=AppointmentSource.choices)
-    overlaps_knowingly = models.BooleanField(default=False, help_text="Staff placed it over another visit on purpose.")
+    overlaps_knowingly = models.BooleanField(
+        default=False, help_text="Staff placed it over another visit on purpose."
+    )
     confirmation_code = models.CharField(max_length=6)
     token_version = models.PositiveSmallIntegerField(default=1, editable=False)
     call_id = models.UUIDField(null=True, blank=True, editable=False)
@@ -179,7 +197,9 @@ class Appointment(Owned):
                 ],
                 condition=Q(status__in=LIVE_STATES) & Q(overlaps_knowingly=False),
             ),
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="visit_ends_after_it_starts"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="visit_ends_after_it_starts"
+            ),
             models.CheckConstraint(
                 condition=Q(blocked_from__lte=F("starts_at")) & Q(blocked_until__gte=F("ends_at")),
                 name="visit_lies_in_its_block",
@@ -231,7 +251,9 @@ class BusyBlock(Owned):
     class Meta:
         db_table = "busy_blocks"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["org", "provider", "external_id", "starts_at"], name="one_block_an_event")
+            models.UniqueConstraint(
+                fields=["org", "provider", "external_id", "starts_at"], name="one_block_an_event"
+            )
         ]
         indexes: ClassVar = [
             models.Index(fields=["org", "provider", "ends_at", "starts_at"], name="idx_busy_blocks_provider")

@@ -150,9 +150,13 @@ def _service_plan(service: Service) -> ServicePlan:
 def _load_providers(org_id: UUID) -> tuple[ProviderPlan, ...]:
     hours: dict[UUID, list[WeeklyWindow]] = {}
     for window in WorkingHours.objects.filter(org_id=org_id):
-        hours.setdefault(window.provider_id, []).append(WeeklyWindow(window.weekday, window.opens, window.closes))
+        hours.setdefault(window.provider_id, []).append(
+            WeeklyWindow(window.weekday, window.opens, window.closes)
+        )
     offers: dict[UUID, set[UUID]] = {}
-    for provider_id, service_id in ProviderService.objects.filter(org_id=org_id).values_list("provider", "service"):
+    for provider_id, service_id in ProviderService.objects.filter(org_id=org_id).values_list(
+        "provider", "service"
+    ):
         offers.setdefault(provider_id, set()).add(service_id)
     yesterday = timezone.now() - timedelta(days=1)
     closures = list(Closure.objects.filter(org_id=org_id, ends_at__gt=yesterday))

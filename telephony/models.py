@@ -25,7 +25,9 @@ class PhoneNumber(Owned):
     number = models.CharField(max_length=20, unique=True, help_text="E.164, such as +14155550100.")
     label = models.CharField(max_length=60, blank=True, default="")
     mode = models.CharField(max_length=30, choices=Mode.choices, default=Mode.ASSISTANT)
-    forward_to = models.CharField(max_length=20, blank=True, default="", help_text="The clinic's own line, E.164.")
+    forward_to = models.CharField(
+        max_length=20, blank=True, default="", help_text="The clinic's own line, E.164."
+    )
     vapi_phone_number_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
 
     class Meta:
@@ -54,7 +56,9 @@ class VapiCredential(Owned):
     """A secret that Vapi presents for this clinic. Two may be live while one is being replaced."""
 
     label = models.CharField(max_length=40, default="current")
-    digest = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256 of the secret, hex.")
+    digest = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the secret, hex."
+    )
     secret = EncryptedTextField(help_text="Kept to check HMAC signatures; never shown again.")
     active = models.BooleanField(default=True)
 
@@ -76,7 +80,9 @@ class TransferDestination(Owned):
 
     department = models.CharField(max_length=20, choices=Department.choices)
     number = models.CharField(max_length=20, help_text="E.164; never one of our own numbers.")
-    weekdays = ArrayField(models.PositiveSmallIntegerField(), default=list, help_text="0 is Monday; empty: never.")
+    weekdays = ArrayField(
+        models.PositiveSmallIntegerField(), default=list, help_text="0 is Monday; empty: never."
+    )
     opens = models.TimeField()
     closes = models.TimeField(help_text="00:00 means midnight at the end of the day.")
 
@@ -123,7 +129,9 @@ class Call(Owned):
         ]
         indexes: ClassVar = [
             models.Index(fields=["org", "-created_at"], name="idx_calls_org_created_at"),
-            models.Index(fields=["twilio_call_sid"], name="idx_calls_twilio_call_sid", condition=~Q(twilio_call_sid="")),
+            models.Index(
+                fields=["twilio_call_sid"], name="idx_calls_twilio_call_sid", condition=~Q(twilio_call_sid="")
+            ),
         ]
 
     def __str__(self) -> str:

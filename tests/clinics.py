@@ -52,21 +52,31 @@ class Clinic:
         return day
 
 
-def make_clinic(slug: str, *, timezone: str = "America/New_York", country: str = "US", providers: int = 2) -> Clinic:
+def make_clinic(
+    slug: str, *, timezone: str = "America/New_York", country: str = "US", providers: int = 2
+) -> Clinic:
     """A clinic open on weekdays 09:00–17:00, with staff of every role. Inside a platform scope."""
-    org = Organization.objects.create(name=slug.replace("-", " ").title(), slug=slug, timezone=timezone, country=country)
+    org = Organization.objects.create(
+        name=slug.replace("-", " ").title(), slug=slug, timezone=timezone, country=country
+    )
     service = Service.objects.create(org=org, name="Consultation", slug="consultation", minutes=30, is_default=True,
                                      shortest_minutes=5, longest_minutes=240)  # fmt: skip
     people = [_provider(org, service, index) for index in range(providers)]
     serial = next(_numbers)
     number = f"+1415556{serial % 10000:04d}"
-    clinic = Clinic(org, people, service, number, f"secret-of-{slug}-{serial}", f"assistant-{slug}", f"number-{slug}")
+    clinic = Clinic(
+        org, people, service, number, f"secret-of-{slug}-{serial}", f"assistant-{slug}", f"number-{slug}"
+    )
     SenderAccount.objects.create(org=org, number=number)
-    PhoneNumber.objects.create(org=org, number=number, forward_to="+14155550199", vapi_phone_number_id=clinic.phone_number_id)
+    PhoneNumber.objects.create(
+        org=org, number=number, forward_to="+14155550199", vapi_phone_number_id=clinic.phone_number_id
+    )
     Assistant.objects.create(org=org, vapi_assistant_id=clinic.assistant_id, name=slug)
     VapiCredential.objects.create(org=org, digest=digest(clinic.secret), secret=clinic.secret)
     for role in Role:
-        user = User.objects.create_user(f"{slug}-{role.value}", password="correct horse battery", is_staff=True)
+        user = User.objects.create_user(
+            f"{slug}-{role.value}", password="correct horse battery", is_staff=True
+        )
         Membership.objects.create(org=org, user=user, role=role)
         clinic.staff[role.value] = user
     return clinic
@@ -77,5 +87,7 @@ def _provider(org: Organization, service: Service, index: int) -> Provider:
     provider = Provider.objects.create(org=org, name=name, slug=f"provider-{index}", position=index)
     ProviderService.objects.create(org=org, provider=provider, service=service)
     for weekday in range(5):
-        WorkingHours.objects.create(org=org, provider=provider, weekday=weekday, opens=time(9), closes=time(17))
+        WorkingHours.objects.create(
+            org=org, provider=provider, weekday=weekday, opens=time(9), closes=time(17)
+        )
     return provider

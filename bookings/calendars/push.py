@@ -31,12 +31,14 @@ LONGEST_WAIT = timedelta(minutes=5)
 # claim no longer holds, so its settlement is ignored.
 QUEUE_PUSH = """
 INSERT INTO calendar_pushes
-    (id, org_id, appointment_id, state, attempts, next_attempt_at, last_error, event_id, calendar_id, created_at, updated_at)
+    (id, org_id, appointment_id, state, attempts, next_attempt_at, last_error, event_id, calendar_id, created_at,
+     updated_at)
 SELECT %(id)s, c.org_id, a.id, 'queued', 0, now(), '', '', '', now(), now()
 FROM appointments a JOIN calendar_connections c ON c.provider_id = a.provider_id
 WHERE a.id = %(appointment)s AND c.org_id = %(org)s
 ON CONFLICT (appointment_id) DO UPDATE
-    SET state = 'queued', attempts = 0, next_attempt_at = now(), claim_token = NULL, claimed_until = NULL, updated_at = now()
+    SET state = 'queued', attempts = 0, next_attempt_at = now(), claim_token = NULL, claimed_until = NULL,
+        updated_at = now()
 RETURNING id
 """
 
@@ -92,7 +94,11 @@ def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
         return _after_fault(push, prepared, fault)
     finally:
         _keep_token(prepared.calendar, session)
-    columns = {"event_id": prepared.event.id, "calendar_id": prepared.calendar.calendar_id, "pushed_at": timezone.now()}
+    columns = {
+        "event_id": prepared.event.id,
+        "calendar_id": prepared.calendar.calendar_id,
+        "pushed_at": timezone.now(),
+    }
     return Settlement(PushState.DONE, columns=columns)
 
 

@@ -50,7 +50,9 @@ def refused_booking(asking: Asking, refusal: BookingRefused) -> ToolAnswer:
         return refused(refusal.code, refusal.message)
     offer = spoken_offer(asking, refusal.alternatives)
     return refused(
-        refusal.code, f"{refusal.message} {offer}", alternatives=clock_days(refusal.alternatives, asking.plan.zone)
+        refusal.code,
+        f"{refusal.message} {offer}",
+        alternatives=clock_days(refusal.alternatives, asking.plan.zone),
     )
 
 

@@ -71,7 +71,11 @@ class Asked:
             value = int(value.strip()[:4])
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not SHORTEST_MINUTES <= value <= LONGEST_MINUTES:
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or not SHORTEST_MINUTES <= value <= LONGEST_MINUTES
+        ):
             raise BookingRefused("invalid_duration")
         return timedelta(minutes=value)
 

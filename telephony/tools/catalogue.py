@@ -61,11 +61,18 @@ TOOLS = {
                 "appointmentDate": DATE,
                 "appointmentTime": _string("The clinic's local time as HH:MM, 24 hours."),
                 "patientName": _string("The patient's full name."),
-                "patientPhone": _string("Another number to text than the one calling, if the caller gives one."),
+                "patientPhone": _string(
+                    "Another number to text than the one calling, if the caller gives one."
+                ),
                 "patientEmail": _string("The patient's e-mail address, if given."),
                 "serviceType": SERVICE,
                 "provider": PROVIDER,
-                "duration": {"type": "integer", "minimum": 5, "maximum": 240, "description": "Minutes, if asked for."},
+                "duration": {
+                    "type": "integer",
+                    "minimum": 5,
+                    "maximum": 240,
+                    "description": "Minutes, if asked for.",
+                },
             },
             ("appointmentDate", "appointmentTime", "patientName"),
             book_appointment,

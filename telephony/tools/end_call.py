@@ -19,7 +19,7 @@ class EndReason(StrEnum):
 
 GOODBYES = {
     EndReason.COMPLETED: "Thank you for calling {clinic}. Goodbye.",
-    EndReason.TIME_LIMIT: "I am sorry, we have reached the time limit for this call. Please call {clinic} again. Goodbye.",
+    EndReason.TIME_LIMIT: "I am sorry, this call has reached its time limit. Please call {clinic} again. Goodbye.",
     EndReason.PATIENT_REQUEST: "Thank you for calling {clinic}. Goodbye.",
     EndReason.TRANSFER_NEEDED: "Somebody from {clinic} will call you back. Goodbye.",
 }

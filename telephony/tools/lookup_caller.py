@@ -36,8 +36,12 @@ def lookup_caller(asking: Asking, asked: Asked) -> ToolAnswer:
     if not first:
         return answered("I have your number in our book. May I have your first name?", found=True)
     if first not in {_first(name).lower() for name in [contact.name, *contact.names] if name}:
-        return answered("I could not find a booking under that name. May I have your confirmation code?", found=False)
-    visits = [visit for visit in _upcoming(asking, contact) if _first(visit.patient_name).lower() in ("", first)]
+        return answered(
+            "I could not find a booking under that name. May I have your confirmation code?", found=False
+        )
+    visits = [
+        visit for visit in _upcoming(asking, contact) if _first(visit.patient_name).lower() in ("", first)
+    ]
     return _known(asking, first.title(), visits)
 
 
@@ -90,7 +94,12 @@ def _known(asking: Asking, first_name: str, visits: list[Appointment]) -> ToolAn
         for visit in visits
     ]
     if not visits:
-        return answered(f"Hello {first_name}. You have nothing booked at the moment.", found=True, firstName=first_name, upcoming=[])
+        return answered(
+            f"Hello {first_name}. You have nothing booked at the moment.",
+            found=True,
+            firstName=first_name,
+            upcoming=[],
+        )
     first = visits[0].starts_at
     day = spoken_date(first.astimezone(plan.zone).date(), today)
     say = f"Hello {first_name}. You are booked for {day} at {spoken_time(first, plan.zone, plan.country)}."

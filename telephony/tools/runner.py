@@ -51,7 +51,9 @@ def run_tool_call(clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall) -> d
         raise Unanswerable(APOLOGY) from error
 
 
-def _once(clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall, tool: Tool, asked: Asked) -> dict[str, Any]:
+def _once(
+    clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall, tool: Tool, asked: Asked
+) -> dict[str, Any]:
     call = call_of(clinic.org_id, facts)
     claim = ToolInvocation(org_id=clinic.org_id, call=call, tool_call_id=tool_call.id, tool=tool.name)
     if not _claimed(claim):

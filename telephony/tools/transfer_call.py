@@ -13,7 +13,9 @@ CONNECTING = "I am putting you through now. One moment, please."
 
 def transfer_call(asking: Asking, asked: Asked) -> ToolAnswer:
     summary = asked.required_text("summary", "What may I tell them it is about?", longest=500)
-    department = asked.choice("department", TransferDestination.Department, TransferDestination.Department.GENERAL)
+    department = asked.choice(
+        "department", TransferDestination.Department, TransferDestination.Department.GENERAL
+    )
     wanted = department or TransferDestination.Department.GENERAL
     Call.objects.filter(pk=asking.call.pk).update(transfer_department=wanted, transfer_summary=summary)
     try:

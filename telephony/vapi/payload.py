@@ -142,8 +142,13 @@ def _tool_call(item: Any) -> ToolCall:
     call_id = text(call.get("id") or call.get("toolCallId"), LONGEST_ID)
     if not call_id:
         raise MalformedPayload("A tool call has no id.")
-    given = [function.get("arguments"), function.get("parameters"), call.get("arguments"), call.get("parameters")]
-    arguments = next((value for value in given if value is not None), {})
+    given = [
+        function.get("arguments"),
+        function.get("parameters"),
+        call.get("arguments"),
+        call.get("parameters"),
+    ]
+    arguments: Any = next((value for value in given if value is not None), {})
     return ToolCall(call_id, text(function.get("name") or call.get("name"), 60), _decoded(arguments))
 
 

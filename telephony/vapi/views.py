@@ -13,7 +13,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from monitoring.errors import error_response
-from telephony.clinics import PLATFORM_DOOR, Door, clinic_of_call, clinic_of_key, clinic_of_secret, live_secrets
+from telephony.clinics import (
+    PLATFORM_DOOR,
+    Door,
+    clinic_of_call,
+    clinic_of_key,
+    clinic_of_secret,
+    live_secrets,
+)
 from telephony.tools.answering import APOLOGY
 from telephony.vapi import credentials
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer

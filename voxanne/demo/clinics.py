@@ -107,7 +107,8 @@ def _operator() -> None:
 
 def _seed_clinic(clinic: DemoClinic) -> dict[str, Any]:
     org, _ = Organization.objects.get_or_create(
-        slug=clinic.slug, defaults={"name": clinic.name, "timezone": clinic.timezone, "country": clinic.country}
+        slug=clinic.slug,
+        defaults={"name": clinic.name, "timezone": clinic.timezone, "country": clinic.country},
     )
     services = [_service(org, name, minutes) for name, minutes in SERVICES]
     providers = [_provider(org, services, name, position) for position, name in enumerate(clinic.providers)]
@@ -132,7 +133,12 @@ def _seed_clinic(clinic: DemoClinic) -> dict[str, Any]:
 
 def _service(org: Organization, name: str, minutes: int) -> Service:
     # The horizon of a year ends a year from today; the default visit may be as long as anybody asks.
-    defaults = {"name": name, "minutes": minutes, "is_default": minutes == SERVICES[0][1], "horizon_days": 366}
+    defaults = {
+        "name": name,
+        "minutes": minutes,
+        "is_default": minutes == SERVICES[0][1],
+        "horizon_days": 366,
+    }
     if defaults["is_default"]:
         defaults |= {"shortest_minutes": 5, "longest_minutes": 240}
     service, _ = Service.objects.get_or_create(org=org, slug=slugify(name), defaults=defaults)
@@ -171,7 +177,9 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
             "vapi_phone_number_id": clinic.vapi_phone_number_id,
         },
     )
-    Assistant.objects.get_or_create(org=org, vapi_assistant_id=clinic.vapi_assistant_id, defaults={"name": clinic.name})
+    Assistant.objects.get_or_create(
+        org=org, vapi_assistant_id=clinic.vapi_assistant_id, defaults={"name": clinic.name}
+    )
     VapiCredential.objects.get_or_create(
         org=org, digest=digest(clinic.vapi_secret), defaults={"secret": clinic.vapi_secret}
     )
@@ -180,7 +188,12 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
         TransferDestination.objects.get_or_create(
             org=org,
             department=department,
-            defaults={"number": clinic.forward_to, "weekdays": list(range(7)), "opens": time(0), "closes": time(0)},
+            defaults={
+                "number": clinic.forward_to,
+                "weekdays": list(range(7)),
+                "opens": time(0),
+                "closes": time(0),
+            },
         )
 
 
@@ -189,7 +202,11 @@ def _member(org: Organization, clinic: DemoClinic, role: Role) -> dict[str, str]
     user = User.objects.filter(username=username).first()
     if user is None:
         user = User.objects.create_user(
-            username, password=password_of(username), is_staff=True, first_name=role.label, last_name=clinic.name
+            username,
+            password=password_of(username),
+            is_staff=True,
+            first_name=role.label,
+            last_name=clinic.name,
         )
     Membership.objects.get_or_create(org=org, user=user, defaults={"role": role})
     return {"username": username, "password": password_of(username), "role": role.value}

@@ -36,7 +36,9 @@ class Timeline:
         yield details
         now = time.perf_counter()
         detail = "  ".join(details)
-        self.write(f"{(now - self.started) * 1000:8.0f} ms  {name:<20} {(now - began) * 1000:6.0f} ms  {detail}".rstrip())
+        self.write(
+            f"{(now - self.started) * 1000:8.0f} ms  {name:<20} {(now - began) * 1000:6.0f} ms  {detail}".rstrip()
+        )
 
 
 def new_caller(clinic: DemoClinic) -> str:
@@ -92,7 +94,11 @@ def transfer(voice: Voice, timeline: Timeline) -> None:
     voice.say("status-update", status="ended", endedReason="assistant-forwarded-call")
 
 
-SCENARIOS: dict[str, Callable[[Voice, Timeline], None]] = {"booking": booking, "repeat": repeat, "transfer": transfer}
+SCENARIOS: dict[str, Callable[[Voice, Timeline], None]] = {
+    "booking": booking,
+    "repeat": repeat,
+    "transfer": transfer,
+}
 
 
 def _is_transfer(command: dict[str, Any]) -> bool:

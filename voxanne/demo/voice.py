@@ -12,6 +12,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -56,7 +57,9 @@ class Voice:
 
     def note(self, kind: str, text: str, role: str = "assistant") -> None:
         """Adds a line to the call's timeline on the phone page."""
-        self._control("POST", f"/_control/vapi/calls/{self.call_id}/events", {"type": kind, "role": role, "text": text})
+        self._control(
+            "POST", f"/_control/vapi/calls/{self.call_id}/events", {"type": kind, "role": role, "text": text}
+        )
 
     def say(self, kind: str, **members: Any) -> dict[str, Any]:
         """Posts one server message, signed by HMAC with the clinic's secret; returns the reply."""
@@ -115,7 +118,7 @@ class Voice:
     def delivered_text(self, containing: str) -> dict[str, Any]:
         """Waits until the caller's phone holds a delivered text with these words."""
         return self._seen(
-            f"/_control/twilio/messages?to={requests.utils.quote(self.caller)}",
+            f"/_control/twilio/messages?to={quote(self.caller)}",
             lambda text: containing in text.get("body", "") and text.get("status") == "delivered",
             "The text did not reach the phone",
         )

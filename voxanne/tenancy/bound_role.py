@@ -37,8 +37,12 @@ def _create_role(cursor: CursorWrapper, role: str) -> None:
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
     if cursor.fetchone() is None:
         cursor.execute(f"CREATE ROLE {name} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE")
-    cursor.execute("SELECT pg_has_role(current_user, %s, 'SET')" if _knows_set_option(cursor) else
-                   "SELECT pg_has_role(current_user, %s, 'MEMBER')", [role])
+    cursor.execute(
+        "SELECT pg_has_role(current_user, %s, 'SET')"
+        if _knows_set_option(cursor)
+        else "SELECT pg_has_role(current_user, %s, 'MEMBER')",
+        [role],
+    )
     if not cursor.fetchone()[0]:
         cursor.execute(f"GRANT {name} TO CURRENT_USER")
 

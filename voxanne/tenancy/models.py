@@ -32,7 +32,9 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
-    timezone = models.CharField(max_length=64, validators=[known_time_zone], help_text="IANA name, such as Europe/London.")
+    timezone = models.CharField(
+        max_length=64, validators=[known_time_zone], help_text="IANA name, such as Europe/London."
+    )
     country = models.CharField(
         max_length=2,
         validators=[RegexValidator(r"^[A-Z]{2}$", "Two capital letters, such as US or GB (ISO 3166-1).")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from django.db import models
 
@@ -37,10 +37,12 @@ class Owned(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # Each table has an index that begins with org_id and serves a real question; a bare one serves none.
-    org = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False, verbose_name="clinic")
+    org = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.PROTECT, db_index=False, verbose_name="clinic"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: OwnedManager[Any] = OwnedManager()
+    objects: ClassVar[OwnedManager[Self]] = OwnedManager()
 
     class Meta:
         abstract = True

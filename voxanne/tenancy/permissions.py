@@ -18,7 +18,15 @@ REMOVE = EDIT | {"delete"}
 # What each role may do to a kind of row; a kind that is not named can only be looked at.
 DAILY_WORK = frozenset({"contact", "appointment"})
 CLINIC_SETUP = frozenset(
-    {"provider", "service", "providerservice", "workinghours", "closure", "messagetemplate", "transferdestination"}
+    {
+        "provider",
+        "service",
+        "providerservice",
+        "workinghours",
+        "closure",
+        "messagetemplate",
+        "transferdestination",
+    }
 )
 ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
 
@@ -58,7 +66,11 @@ class MembershipBackend(ModelBackend):
         return any(may(role, perm) for role in roles.values())
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        return isinstance(user_obj, User) and user_obj.is_active and (user_obj.is_superuser or bool(self._roles(user_obj)))
+        return (
+            isinstance(user_obj, User)
+            and user_obj.is_active
+            and (user_obj.is_superuser or bool(self._roles(user_obj)))
+        )
 
     def _roles(self, user: User) -> dict[UUID, Role]:
         if not hasattr(user, "_clinic_roles"):

@@ -9,10 +9,14 @@ from voxanne.demo.clinics import seed
 
 
 class Command(BaseCommand):
-    help = "Makes the demo clinics, or completes them; running it again changes nothing. Refuses in production."
+    help = (
+        "Makes the demo clinics, or completes them; running it again changes nothing. Refuses in production."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print one JSON object with every credential.")
+        parser.add_argument(
+            "--json", action="store_true", help="Print one JSON object with every credential."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         seeded = seed()
@@ -20,4 +24,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(seeded, indent=2))
             return
         for clinic in seeded["clinics"]:
-            self.stdout.write(f"{clinic['name']}: {clinic['number']}, sign in as {clinic['staff'][0]['username']}")
+            self.stdout.write(
+                f"{clinic['name']}: {clinic['number']}, sign in as {clinic['staff'][0]['username']}"
+            )

@@ -23,7 +23,9 @@ class Command(BaseCommand):
         refuse_in_production()
         clinic = next(clinic for clinic in CLINICS if clinic.slug == options["clinic"])
         try:
-            voice = Voice(settings.BACKEND_URL, settings.SANDBOX_URL, clinic, options["caller"] or new_caller(clinic))
+            voice = Voice(
+                settings.BACKEND_URL, settings.SANDBOX_URL, clinic, options["caller"] or new_caller(clinic)
+            )
             SCENARIOS[options["scenario"]](voice, Timeline(self._write))
         except (DemoFailed, requests.RequestException) as failure:
             raise CommandError(f"The call failed: {failure}") from failure
