@@ -211,8 +211,8 @@ def _enter(visit: Visit, wish: Wish, provider: ProviderPlan, contact_id: UUID) -
         "id": appointment_id, "org": plan.key.org_id, "provider": provider.id, "service": visit.question.service.id,
         "contact": contact_id, "patient_name": wish.patient_name, "starts_at": visit.starts_at,
         "ends_at": visit.ends_at, "blocked_from": visit.blocked_from, "blocked_until": visit.blocked_until,
-        "source": wish.source.value, "overlaps_knowingly": wish.overlaps_knowingly, "code": code, "call_id": wish.call_id,
-        "rescheduled_from": None, "any_provider": visit.question.provider is None,
+        "source": wish.source.value, "overlaps_knowingly": wish.overlaps_knowingly, "code": code,
+        "call_id": wish.call_id, "rescheduled_from": None, "any_provider": visit.question.provider is None,
         "first_name": wish.patient_name.lower().partition(" ")[0],
     }  # fmt: skip
     with connection.cursor() as cursor:

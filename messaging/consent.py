@@ -20,4 +20,6 @@ def has_opted_out(org_id: UUID, *, sender: str, recipient: str) -> bool:
 
 def record(org_id: UUID, *, sender: str, recipient: str, opted_out: bool, source: str) -> None:
     """Adds a line to the ledger. Inside the clinic's scope."""
-    OptOut.objects.create(org_id=org_id, sender=sender, recipient=recipient, opted_out=opted_out, source=source)
+    OptOut.objects.create(
+        org_id=org_id, sender=sender, recipient=recipient, opted_out=opted_out, source=source
+    )

@@ -50,7 +50,9 @@ def prepare(message: Message) -> Prepared:
     if message.expires_at <= now:
         return Prepared(Settlement(MessageState.EXPIRED, error="Its time had passed.", uses_attempt=False))
     if consent.has_opted_out(message.org_id, sender=message.sender, recipient=message.recipient):
-        return Prepared(Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False))
+        return Prepared(
+            Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
+        )
     sender = SenderAccount.objects.filter(org_id=message.org_id).first()
     attempt = DeliveryAttempt.objects.create(org_id=message.org_id, message=message, started_at=now)
     if message.first_attempted_at is None:
@@ -91,7 +93,11 @@ def record_try(message: Message, attempt_id: UUID | None, answer: Answer) -> Non
     )
     if answer.outcome == TryOutcome.OPTED_OUT:
         consent.record(
-            message.org_id, sender=message.sender, recipient=message.recipient, opted_out=True, source="carrier"
+            message.org_id,
+            sender=message.sender,
+            recipient=message.recipient,
+            opted_out=True,
+            source="carrier",
         )
 
 
@@ -101,16 +107,25 @@ def settlement_of(message: Message, answer: Answer, record: Any = None) -> Settl
     common: dict[str, Any] = {"error": answer.error, "record": record}
     match answer.outcome:
         case TryOutcome.ACCEPTED:
-            columns = {"provider_sid": answer.sid, "provider_status": answer.status, "sent_at": now, "error_code": None}
+            columns = {
+                "provider_sid": answer.sid,
+                "provider_status": answer.status,
+                "sent_at": now,
+                "error_code": None,
+            }
             return Settlement(MessageState.SENT, columns=columns, record=record)
         case TryOutcome.LOST:
-            return Settlement(MessageState.UNKNOWN, columns={"unknown_since": now, "first_empty_list_at": None}, **common)
+            return Settlement(
+                MessageState.UNKNOWN, columns={"unknown_since": now, "first_empty_list_at": None}, **common
+            )
         case TryOutcome.NEVER_CONNECTED:
             return _wait_or_expire(message, UNREACHABLE_WAIT, uses_attempt=False, **common)
         case TryOutcome.OPTED_OUT:
             return Settlement(MessageState.SUPPRESSED, columns={"error_code": answer.error_code}, **common)
         case TryOutcome.REFUSED_FOR_NOW if message.attempts < len(RETRY_WAITS):
-            return _wait_or_expire(message, retry_wait(message.attempts, answer.retry_after), uses_attempt=True, **common)
+            return _wait_or_expire(
+                message, retry_wait(message.attempts, answer.retry_after), uses_attempt=True, **common
+            )
         case _:
             columns = {"dead_lettered_at": now, "error_code": answer.error_code}
             return Settlement(MessageState.DEAD_LETTER, columns=columns, **common)
@@ -122,7 +137,9 @@ def retry_wait(attempts: int, retry_after: float | None) -> timedelta:
     return timedelta(seconds=max(seconds, retry_after or 0))
 
 
-def _wait_or_expire(message: Message, wait: timedelta, *, uses_attempt: bool, error: str, record: Any) -> Settlement:
+def _wait_or_expire(
+    message: Message, wait: timedelta, *, uses_attempt: bool, error: str, record: Any
+) -> Settlement:
     if timezone.now() + wait >= message.expires_at:
         return Settlement(MessageState.EXPIRED, error=error or "Its time had passed.", record=record)
     return Settlement(MessageState.QUEUED, wait=wait, uses_attempt=uses_attempt, error=error, record=record)
@@ -134,7 +151,9 @@ def resolve(message: Message) -> Settlement:
     try:
         sid_and_status = _find_at_twilio(message)
     except ListingFailed as error:
-        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=f"Not listed yet: {error}")
+        return Settlement(
+            MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=f"Not listed yet: {error}"
+        )
     now = timezone.now()
     if sid_and_status is not None:
         columns = {"provider_sid": sid_and_status[0], "provider_status": sid_and_status[1], "sent_at": now}
@@ -148,11 +167,18 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
     if first is None or now - first < gap:
         wait = gap if first is None else first + gap - now
         columns = {"first_empty_list_at": first or now}
-        return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, columns=columns, error=message.last_error)
+        return Settlement(
+            MessageState.UNKNOWN, wait=wait, uses_attempt=False, columns=columns, error=message.last_error
+        )
     if now >= message.expires_at:
-        return Settlement(MessageState.EXPIRED, uses_attempt=False, error="Its time passed while its fate was unknown.")
+        return Settlement(
+            MessageState.EXPIRED, uses_attempt=False, error="Its time passed while its fate was unknown."
+        )
     return Settlement(
-        MessageState.QUEUED, uses_attempt=False, error="Twilio does not have it.", columns={"first_empty_list_at": None}
+        MessageState.QUEUED,
+        uses_attempt=False,
+        error="Twilio does not have it.",
+        columns={"first_empty_list_at": None},
     )
 
 
@@ -165,7 +191,9 @@ def _find_at_twilio(message: Message) -> tuple[str, str] | None:
     same = [item for item in listed if item.body == message.body]
     with org_scope(message.org_id):
         taken = set(
-            Message.objects.filter(provider_sid__in=[item.sid for item in same]).values_list("provider_sid", flat=True)
+            Message.objects.filter(provider_sid__in=[item.sid for item in same]).values_list(
+                "provider_sid", flat=True
+            )
         )
     free = [item for item in same if item.sid not in taken]
     # The oldest first: of two equal texts the one that was lost first is told apart from the later one.

@@ -35,7 +35,9 @@ class Contact(Owned):
             models.UniqueConstraint(
                 fields=["org", "email"], condition=Q(phone__isnull=True), name="one_contact_an_email"
             ),
-            models.CheckConstraint(condition=Q(phone__isnull=False) | ~Q(email=""), name="contact_can_be_reached"),
+            models.CheckConstraint(
+                condition=Q(phone__isnull=False) | ~Q(email=""), name="contact_can_be_reached"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -47,12 +49,16 @@ class Message(DurableWork):
 
     lifecycle = LIFECYCLE
 
-    contact = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages")
+    contact = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages"
+    )
     kind = models.CharField(max_length=30, choices=MessageKind.choices)
     state = models.CharField(max_length=20, choices=MessageState.choices, default=MessageState.QUEUED)
     priority = models.PositiveSmallIntegerField(default=0, help_text="0 asked for now, 1 time-bound, 2 bulk.")
     dedupe_key = models.CharField(max_length=120, help_text="Unique per clinic: what must not be said twice.")
-    about = models.CharField(max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>.")
+    about = models.CharField(
+        max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>."
+    )
     recipient = models.CharField(max_length=20)
     sender = models.CharField(max_length=40, blank=True, default="")
     body = models.TextField()

@@ -41,7 +41,9 @@ def apply_receipt(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if not moved and message.state == settlement.state:
             Message.objects.filter(pk=message_id).update(provider_status=receipt.status)
         if moved and settlement.state == MessageState.SUPPRESSED:
-            consent.record(org_id, sender=message.sender, recipient=message.recipient, opted_out=True, source="carrier")
+            consent.record(
+                org_id, sender=message.sender, recipient=message.recipient, opted_out=True, source="carrier"
+            )
         return moved
 
 

@@ -40,22 +40,46 @@ LIFECYCLE = Lifecycle(
     dead=MessageState.DEAD_LETTER,
     transitions={
         MessageState.QUEUED: frozenset(
-            {MessageState.SENDING, MessageState.EXPIRED, MessageState.SUPPRESSED, MessageState.CANCELED,
-             # A receipt may overtake everything we know: the create answer was lost and the row was queued again.
-             MessageState.SENT, MessageState.DELIVERED, MessageState.DEAD_LETTER}
+            {
+                MessageState.SENDING,
+                MessageState.EXPIRED,
+                MessageState.SUPPRESSED,
+                MessageState.CANCELED,
+                # A receipt may overtake everything we know: the create answer was lost and the row was queued again.
+                MessageState.SENT,
+                MessageState.DELIVERED,
+                MessageState.DEAD_LETTER,
+            }
         ),
         MessageState.SENDING: frozenset(
-            {MessageState.SENT, MessageState.DELIVERED, MessageState.UNKNOWN, MessageState.QUEUED,
-             MessageState.DEAD_LETTER, MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.CANCELED}
+            {
+                MessageState.SENT,
+                MessageState.DELIVERED,
+                MessageState.UNKNOWN,
+                MessageState.QUEUED,
+                MessageState.DEAD_LETTER,
+                MessageState.SUPPRESSED,
+                MessageState.EXPIRED,
+                MessageState.CANCELED,
+            }
         ),
         MessageState.UNKNOWN: frozenset(
-            {MessageState.UNKNOWN, MessageState.SENT, MessageState.DELIVERED, MessageState.QUEUED,
-             MessageState.DEAD_LETTER, MessageState.SUPPRESSED, MessageState.EXPIRED}
+            {
+                MessageState.UNKNOWN,
+                MessageState.SENT,
+                MessageState.DELIVERED,
+                MessageState.QUEUED,
+                MessageState.DEAD_LETTER,
+                MessageState.SUPPRESSED,
+                MessageState.EXPIRED,
+            }
         ),
         MessageState.SENT: frozenset(
             {MessageState.DELIVERED, MessageState.DEAD_LETTER, MessageState.SUPPRESSED}
         ),
-        MessageState.DEAD_LETTER: frozenset({MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}),
+        MessageState.DEAD_LETTER: frozenset(
+            {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}
+        ),
         MessageState.DELIVERED: frozenset(),
         MessageState.SUPPRESSED: frozenset(),
         MessageState.EXPIRED: frozenset({MessageState.SENT, MessageState.DELIVERED}),

@@ -90,7 +90,9 @@ def settle(row: DurableWork, settlement: Settlement) -> bool:
         return _move(held, settlement) == 1
 
 
-def move(model: type[DurableWork], org_id: UUID, pk: UUID, settlement: Settlement, *, sources: tuple[str, ...] = ()) -> bool:
+def move(
+    model: type[DurableWork], org_id: UUID, pk: UUID, settlement: Settlement, *, sources: tuple[str, ...] = ()
+) -> bool:
     """Compare-and-swap outside a claim (receipts, reconciliation, people): True when this call moved it."""
     allowed = model.lifecycle.sources(settlement.state)
     wanted = tuple(source for source in sources if source in allowed) if sources else allowed
@@ -119,7 +121,9 @@ def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
     lifecycle = kind.model.lifecycle
     with platform_scope(f"release lost {kind.name}"):
         lapsed = kind.model.objects.filter(state=lifecycle.claimed, claimed_until__lt=now or timezone.now())
-        return _move(lapsed, Settlement(lifecycle.lost, error="The worker stopped before the outcome was known."))
+        return _move(
+            lapsed, Settlement(lifecycle.lost, error="The worker stopped before the outcome was known.")
+        )
 
 
 def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement:
@@ -137,7 +141,9 @@ def resolve_due(kind: WorkKind[Work], limit: int = 100) -> int:
     lost = kind.model.lifecycle.lost
     with platform_scope(f"find unresolved {kind.name}"):
         rows = list(
-            kind.model.objects.filter(state=lost, next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")[:limit]
+            kind.model.objects.filter(state=lost, next_attempt_at__lte=timezone.now()).order_by(
+                "next_attempt_at"
+            )[:limit]
         )
     for row in rows:
         settlement = kind.resolve(row)
@@ -149,7 +155,9 @@ def resolve_due(kind: WorkKind[Work], limit: int = 100) -> int:
 def count_due(kind: WorkKind[Work]) -> int:
     """How many rows wait and are due, counted no further than 10,000."""
     with platform_scope(f"count due {kind.name}"):
-        due = kind.model.objects.filter(state=kind.model.lifecycle.waiting, next_attempt_at__lte=timezone.now())
+        due = kind.model.objects.filter(
+            state=kind.model.lifecycle.waiting, next_attempt_at__lte=timezone.now()
+        )
         return due.order_by()[:10_000].count()
 
 
