@@ -1,8 +1,30 @@
 from __future__ import annotations
 
+from datetime import time
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
     verbose_name = "Operations"
+
+    def ready(self) -> None:
+        from monitoring.schedule import register_daily, register_heartbeat, register_periodic
+
+        register_heartbeat("beat", "monitoring.tasks.beat_heartbeat", every_seconds=10, expires=30)
+        register_periodic("wake workers for due rows", "voxanne.durable.tasks.sweep", every_seconds=5)
+        register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=time(4))
+        post_migrate.connect(_write_schedule, sender=self, dispatch_uid="monitoring.schedule")
+
+
+def _write_schedule(using: str, **_: Any) -> None:
+    """After the last of the migrations, so that beat's tables are there; not after a partial one."""
+    from django.db import connections
+
+    from monitoring.schedule import write_schedule
+
+    if "django_celery_beat_periodictask" in connections[using].introspection.table_names():
+        write_schedule(using)

@@ -13,7 +13,9 @@ class DomainError(Exception):
 
     code = "refused"
 
-    def __init__(self, message: str, *, code: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
@@ -28,7 +30,11 @@ def error_body(code: str, message: str, details: Mapping[str, Any] | None = None
 
 
 def error_response(
-    status: int, code: str, message: str, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    message: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """``{"error": {"code", "message", "details"?}}`` with ``status``."""
     return JsonResponse(error_body(code, message, details), status=status, headers=dict(headers or {}))
@@ -42,9 +48,20 @@ def api_exception_handler(exception: Exception, context: Mapping[str, Any]) -> A
     response = exception_handler(exception, dict(context))
     if response is None or not isinstance(exception, APIException):
         return response
-    codes = {400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
-             415: "unsupported_media_type", 429: "too_many_requests"}
-    message = exception.detail if isinstance(exception.detail, str) else "The request has fields that need attention."
+    codes = {
+        400: "invalid_request",
+        401: "unauthorized",
+        403: "forbidden",
+        404: "not_found",
+        405: "method_not_allowed",
+        415: "unsupported_media_type",
+        429: "too_many_requests",
+    }
+    message = (
+        exception.detail
+        if isinstance(exception.detail, str)
+        else "The request has fields that need attention."
+    )
     details = None if isinstance(exception.detail, str) else {"fields": exception.detail}
     response.data = error_body(codes.get(response.status_code, "refused"), str(message), details)
     return response

@@ -11,7 +11,9 @@ import structlog
 from monitoring.masking import mask_text
 
 # Names of our own events carry ids, times and counts; only free text needs a second look.
-TRUSTED_KEYS = frozenset({"timestamp", "level", "logger", "request_id", "org_id", "duration_ms", "id", "message_id"})
+TRUSTED_KEYS = frozenset(
+    {"timestamp", "level", "logger", "request_id", "org_id", "duration_ms", "id", "message_id"}
+)
 # These libraries put phone numbers or whole requests into their INFO lines.
 QUIET_LOGGERS = ("twilio.http_client", "urllib3", "kombu", "amqp", "google", "axes", "httpx")
 
@@ -34,7 +36,11 @@ def configure(options: Mapping[str, Any]) -> None:
         mask_values,
     ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

@@ -7,9 +7,31 @@ from collections.abc import Mapping
 from typing import Any
 
 PRIVATE_KEYS = frozenset(
-    {"body", "name", "patient_name", "patientname", "phone", "patientphone", "email", "patientemail", "to", "from",
-     "recipient", "sender", "caller", "transcript", "summary", "message", "searchkey", "authorization", "secret",
-     "token", "password", "cookie", "arguments"}
+    {
+        "body",
+        "name",
+        "patient_name",
+        "patientname",
+        "phone",
+        "patientphone",
+        "email",
+        "patientemail",
+        "to",
+        "from",
+        "recipient",
+        "sender",
+        "caller",
+        "transcript",
+        "summary",
+        "message",
+        "searchkey",
+        "authorization",
+        "secret",
+        "token",
+        "password",
+        "cookie",
+        "arguments",
+    }
 )
 PHONE_LIKE = re.compile(r"\+?\d[\d\s().-]{6,}\d")
 EMAIL_LIKE = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
@@ -29,7 +51,9 @@ def _mask_number(match: re.Match[str]) -> str:
 def mask(value: Any) -> Any:
     """A copy with private keys hidden and numbers masked, at any depth."""
     if isinstance(value, Mapping):
-        return {key: HIDDEN if str(key).lower() in PRIVATE_KEYS else mask(inner) for key, inner in value.items()}
+        return {
+            key: HIDDEN if str(key).lower() in PRIVATE_KEYS else mask(inner) for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [mask(inner) for inner in value]
     return mask_text(value) if isinstance(value, str) else value

@@ -6,10 +6,11 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """When a periodic job last ran through. The platform's own row, no clinic's."""
+    """When a periodic job was last begun and last ran through. The platform's own row, no clinic's."""
 
     job = models.CharField(max_length=60, primary_key=True)
-    last_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    last_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "heartbeats"

@@ -1,0 +1,95 @@
+"""The open addresses: who we are, and whether we are well (contract, section 2)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from monitoring import redis_link
+from monitoring.database_probe import DatabaseReport, probe
+from monitoring.heartbeats import background_jobs_live
+
+started = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One look at everything this server leans on."""
+
+    database: DatabaseReport
+    redis: bool
+    background_jobs: bool
+
+    @property
+    def status(self) -> str:
+        """``error`` without the database; ``degraded`` without Redis, a worker or beat: bookings go on."""
+        if not self.database.reachable:
+            return "error"
+        return "ok" if self.redis and self.background_jobs else "degraded"
+
+
+def look() -> Health:
+    database = probe().report()
+    return Health(
+        database=database,
+        redis=redis_link.link().answers(),
+        background_jobs=background_jobs_live(dict(database.heartbeat_ages)),
+    )
+
+
+@require_safe
+def index(request: HttpRequest) -> JsonResponse:
+    """Name, version and where to go from here."""
+    links = {name: f"{settings.BACKEND_URL}{path}" for name, path in LINKS.items()}
+    return JsonResponse({"name": "Voxanne", "version": settings.VERSION, "links": links})
+
+
+LINKS = {"health": "/health", "admin": "/admin/", "docs": "/api/docs/", "schema": "/api/schema/"}
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """Everything at a glance; 503 only when the database is down."""
+    found = look()
+    body: dict[str, Any] = {
+        "status": found.status,
+        "database_size_mb": found.database.size_mb,
+        "services": {
+            "database": found.database.reachable,
+            "redis": found.redis,
+            "backgroundJobs": found.background_jobs,
+        },
+        "timestamp": timezone.now().isoformat(),
+        "uptime": round(time.monotonic() - started, 1),
+    }
+    return JsonResponse(body, status=200 if found.database.reachable else 503)
+
+
+@never_cache
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """The process answers; nothing else is asked."""
+    return JsonResponse({"status": "ok", "timestamp": timezone.now().isoformat()})
+
+
+@never_cache
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when calls can be answered: the database is reachable and migrated."""
+    found = look()
+    fit = found.database.reachable and found.database.migrated
+    body = {
+        "status": found.status if fit else "error",
+        "database": found.database.reachable,
+        "migrated": found.database.migrated,
+        "timestamp": timezone.now().isoformat(),
+    }
+    return JsonResponse(body, status=200 if fit else 503)
