@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from voxanne.runtime import servers, store
@@ -36,3 +37,11 @@ def said() -> list[str]:
 @pytest.fixture
 def options(tmp_path: Path) -> StackOptions:
     return StackOptions(port=18801, ws_port=18802, sandbox_port=18803, data=tmp_path, demo_call=True)
+
+
+def query(url: str, statement: str) -> object:
+    """The first value a statement answers with; None when it answers with no row."""
+    with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None

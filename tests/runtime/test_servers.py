@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,14 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
 
 from voxanne.runtime import binaries, servers
 from voxanne.runtime.faults import RuntimeFault
 from voxanne.runtime.process_identity import ProcessIdentity
-from voxanne.runtime.server_log import log_path
 from voxanne.runtime.servers import ensure_servers, server_status, servers_held, stop_servers
 from voxanne.runtime.services_command import status_table
 from voxanne.runtime.state import (
@@ -32,6 +29,8 @@ from voxanne.runtime.state import (
     write_state,
 )
 
+from .conftest import query
+
 
 def record(data: Path, name: str) -> ServerRecord:
     found = read_state(data).server(name)
@@ -39,24 +38,9 @@ def record(data: Path, name: str) -> ServerRecord:
     return found
 
 
-def query(url: str, statement: str) -> object:
-    with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
-        cursor = connection.execute(statement)  # type: ignore[call-overload]
-        row = cursor.fetchone() if cursor.description else None
-        return row[0] if row else None
-
-
 def kill(identity: ProcessIdentity) -> None:
     os.kill(identity.pid, signal.SIGKILL)
     assert identity.wait_gone(5)
-
-
-def test_both_servers_start_and_answer_at_their_urls(data: Path) -> None:
-    urls = ensure_servers()
-    assert urls.started == (POSTGRES, VALKEY)
-    assert query(urls.database_url, "SELECT 40 + 2") == 42
-    assert redis.Redis.from_url(urls.redis_url).ping()
-    assert known_urls() == (urls.database_url, urls.redis_url)
 
 
 def test_a_second_start_starts_nothing(data: Path) -> None:
@@ -157,54 +141,12 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(data: Path) ->
 
 
 def test_two_starts_at_once_make_one_pair_of_servers(data: Path) -> None:
-    program = (
-        "from voxanne.runtime.servers import ensure_servers; print(len(ensure_servers().started))"
-    )
+    program = "from voxanne.runtime.servers import ensure_servers; print(len(ensure_servers().started))"
     starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT
-        )
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT)
         for _ in range(3)
     ]
     assert sorted(start.communicate(timeout=60)[0].strip() for start in starts) == ["0", "0", "2"]
-
-
-def test_the_database_role_owns_its_database_and_cannot_bypass_row_security(data: Path) -> None:
-    url = ensure_servers().database_url
-    rights = (
-        "SELECT rolsuper::text || rolbypassrls::text || rolcreatedb::text || rolcreaterole::text "
-        "FROM pg_roles WHERE rolname = current_user"
-    )
-    assert query(url, rights) == "falsefalsetruetrue"
-    query(url, "CREATE EXTENSION btree_gist")
-    query(url, "CREATE TABLE visit (who int, during tstzrange, EXCLUDE USING gist (who WITH =, during WITH &&))")
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on"), ("max_connections", "200")],
-)
-def test_commits_are_durable_and_connections_suffice(data: Path, setting: str, value: str) -> None:
-    assert query(ensure_servers().database_url, f"SHOW {setting}") == value
-
-
-def test_valkey_keeps_a_log_evicts_nothing_and_asks_for_its_password(data: Path) -> None:
-    url = ensure_servers().redis_url
-    client = redis.Redis.from_url(url)
-    assert client.config_get("appendonly") == {"appendonly": "yes"}
-    assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-    with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=record(data, VALKEY).port).ping()
-
-
-def test_the_database_log_keeps_nothing_of_what_people_typed(data: Path) -> None:
-    url = ensure_servers().database_url
-    for statement in ("SELECT 'Marguerite Duras'::int", "INSERT INTO nowhere VALUES ('+14155550100')"):
-        with pytest.raises(psycopg.Error):
-            query(url, statement)
-    text = log_path(data, POSTGRES).read_text()
-    assert "Marguerite" not in text
-    assert "+1415" not in text
 
 
 def test_files_of_another_major_version_are_set_aside_with_a_word(data: Path, said: list[str]) -> None:
@@ -303,27 +245,6 @@ def test_a_crashed_server_is_started_again_but_a_stopped_one_is_not(data: Path, 
     servers.restart_crashed(said.append)
     assert known_urls() == (urls.database_url, None)
     assert said == ["postgres ended unexpectedly: starting it again."]
-
-
-def test_secrets_lie_in_private_files_only(data: Path) -> None:
-    ensure_servers()
-    store = Path(record(data, POSTGRES).data).parent
-    for path in (data / STATE_FILE, *store.glob("*.password"), store / "valkey.conf"):
-        assert path.stat().st_mode & 0o077 == 0, path
-    words = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    for path in store.glob("*.password"):
-        assert path.read_text().strip() not in words
-
-
-def test_nothing_listens_beyond_this_machine(data: Path) -> None:
-    urls = ensure_servers()
-    assert query(urls.database_url, "SHOW listen_addresses") == "127.0.0.1"
-    assert redis.Redis.from_url(urls.redis_url).config_get("bind") == {"bind": "127.0.0.1"}
-
-
-def test_urls_are_not_printed_by_accident(data: Path) -> None:
-    urls = ensure_servers()
-    assert json.dumps(repr(urls) + repr(read_state(data))).count("://") == 0
 
 
 def test_the_status_table_names_state_version_pid_and_port(data: Path) -> None:

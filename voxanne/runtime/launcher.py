@@ -28,6 +28,7 @@ READY_SECONDS = 60.0
 READY_PAUSE_SECONDS = 0.1
 WATCH_PAUSE_SECONDS = 0.5
 WORKER_THREADS = 32
+WORKER_QUEUES = "sms,calendar,calls,maintenance"
 
 
 def process_specs(options: StackOptions) -> list[ProcessSpec]:

@@ -93,7 +93,8 @@ class ProcessRunner:
     def log_tails(self) -> str:
         """The last lines of each quiet process, for a failure's report."""
         tails = {
-            name: log_tail(log_path(self._data, name), since=start) for name, start in self._log_starts.items()
+            name: log_tail(log_path(self._data, name), since=start)
+            for name, start in self._log_starts.items()
         }
         return "\n".join(f"{name}:\n{tail}" for name, tail in tails.items() if tail)
 

@@ -70,7 +70,9 @@ def external_url(name: str) -> str | None:
     return Environment().optional(SETTINGS[name])
 
 
-def ensure_servers(*, keep: bool = False, only: tuple[str, ...] = SERVERS, say: Say = to_stderr) -> ServerUrls:
+def ensure_servers(
+    *, keep: bool = False, only: tuple[str, ...] = SERVERS, say: Say = to_stderr
+) -> ServerUrls:
     """Both stores, running and answering; idempotent, safe to call from several processes at once.
 
     ``keep`` leaves them up until ``stop_servers``; without it they end with their last holder.

@@ -24,7 +24,13 @@ from voxanne.runtime.store import Say, Store, process_of_pid_file, reachable_val
 START_SECONDS = 60
 STOP_SECONDS = 20
 POLL_SECONDS = 0.02
-UNREADABLE = ("Can't handle RDB", "Bad file format", "Unknown AOF", "Wrong signature", "Fatal error loading")
+UNREADABLE = (
+    "Can't handle RDB",
+    "Bad file format",
+    "AOF MANIFEST FILE ERROR",
+    "Wrong signature",
+    "Fatal error loading",
+)
 
 
 def start_valkey(data: Path, store: Store, previous_port: int | None, say: Say) -> ServerRecord:
