@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
 
 from telephony.models import VapiCredential
 from telephony.vapi.payload import CallFacts
-from voxanne.tenancy.plan_cache import ClinicKey
+from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 from voxanne.tenancy.scope import org_scope
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What a presented secret opens: one clinic, or every clinic for the platform's own."""
-
-    org_id: UUID | None
-
-    def opens(self, org_id: UUID) -> bool:
-        return self.org_id is None or self.org_id == org_id
-
-
-PLATFORM_DOOR = Door(None)
 
 
 def clinic_of_secret(secret_digest: str) -> UUID | None:
@@ -46,18 +32,26 @@ def clinic_of_call(facts: CallFacts) -> ClinicKey | None:
     return ClinicKey(*rows[0]) if len(rows) == 1 else None
 
 
-def clinic_of_key(slug: str) -> UUID | None:
+def clinic_of_key(slug: str) -> ClinicKey | None:
     """The active clinic that a webhook address names by its key."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clinic_of_slug(%s)", [slug])
+        cursor.execute("SELECT org_id, plan_version FROM clinic_of_slug(%s)", [slug])
         row = cursor.fetchone()
-    return row[0] if row else None
+    return ClinicKey(*row) if row else None
 
 
-def live_secrets(org_id: UUID) -> list[str]:
-    """The clinic's live Vapi secrets: two while one is being replaced."""
+def _load_secrets(org_id: UUID) -> tuple[str, ...]:
     with org_scope(org_id):
-        return [credential.secret for credential in VapiCredential.objects.filter(org_id=org_id, active=True)]
+        rows = VapiCredential.objects.filter(org_id=org_id, active=True)
+        return tuple(row.secret for row in rows)
+
+
+_secrets: PlanCache[tuple[str, ...]] = PlanCache(_load_secrets)
+
+
+def live_secrets(clinic: ClinicKey) -> tuple[str, ...]:
+    """The clinic's live Vapi secrets: two while one is being replaced."""
+    return _secrets.get(clinic)
 
 
 def is_our_number(number: str) -> bool:

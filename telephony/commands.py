@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -26,22 +27,22 @@ RETRY_WAIT = timedelta(seconds=1)
 MOST_ATTEMPTS = 5
 
 
-def queue_transfer(call: Call, number: str, sentence: str) -> None:
+def queue_transfer(org_id: UUID, call_id: UUID, number: str, sentence: str) -> None:
     """Puts the caller through to ``number`` (E.164) once the answer has gone out."""
     destination = {"type": "number", "number": number, "message": ""}
-    _queue(call, {"type": "transfer", "destination": destination, "content": sentence}, AFTER_ANSWER)
+    _queue(org_id, call_id, {"type": "transfer", "destination": destination, "content": sentence}, AFTER_ANSWER)
 
 
-def queue_end(call: Call) -> None:
+def queue_end(org_id: UUID, call_id: UUID) -> None:
     """Ends the call, should it still be up after its goodbye."""
-    _queue(call, {"type": "end-call"}, AFTER_GOODBYE)
+    _queue(org_id, call_id, {"type": "end-call"}, AFTER_GOODBYE)
 
 
-def _queue(call: Call, body: dict[str, Any], after: timedelta) -> None:
+def _queue(org_id: UUID, call_id: UUID, body: dict[str, Any], after: timedelta) -> None:
     command = CallCommand.objects.create(
-        org_id=call.org_id, call=call, body=body, next_attempt_at=timezone.now() + after
+        org_id=org_id, call_id=call_id, body=body, next_attempt_at=timezone.now() + after
     )
-    hint_on_commit(COMMAND_WORK, COMMAND_QUEUE, call.org_id, command.pk, countdown=after.total_seconds())
+    hint_on_commit(COMMAND_WORK, COMMAND_QUEUE, org_id, command.pk, countdown=after.total_seconds())
 
 
 def prepare(command: CallCommand) -> str:

@@ -117,7 +117,6 @@ class Call(Owned):
     transcript = models.TextField(blank=True, default="")
     transfer_department = models.CharField(max_length=20, blank=True, default="")
     transfer_summary = models.TextField(blank=True, default="")
-    appointment_id = models.UUIDField(null=True, blank=True)
     control_url = EncryptedTextField(blank=True, default="", editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
+from voxanne.tenancy.plan_triggers import raises_plan_version
 from voxanne.tenancy.row_security import ProtectRows
 
 OWNED = (
@@ -43,4 +44,4 @@ DROP FUNCTION is_patient_number(text);
 class Migration(migrations.Migration):
     dependencies = [("telephony", "0001_initial"), ("tenancy", "0002_protect_rows")]
 
-    operations = [*(ProtectRows(name) for name in OWNED), migrations.RunSQL(LOOK_UPS, UNDO)]
+    operations = [*(ProtectRows(name) for name in OWNED), raises_plan_version("vapi_credentials"), migrations.RunSQL(LOOK_UPS, UNDO)]

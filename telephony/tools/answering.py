@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bookings.availability import DaySlots
 from bookings.booking import BookingRefused
 from bookings.plan import ClinicPlan
 from bookings.spoken import spoken_date, spoken_times
-from telephony.models import Call
+from telephony.vapi.payload import CallFacts
 
 APOLOGY = "I am sorry, I cannot reach our system just now. May I take a message, or put you through?"
 
@@ -22,8 +23,9 @@ class Asking:
     """Whose call a tool answers in: everything is known from the call, nothing from the model."""
 
     plan: ClinicPlan
-    call: Call
+    call_id: UUID
     caller: str
+    facts: CallFacts
     now: datetime
 
 

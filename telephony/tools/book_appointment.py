@@ -6,7 +6,6 @@ from bookings.booking import Booked, BookingRefused, Wish, book
 from bookings.spoken import spelled, spoken_date, spoken_time
 from bookings.states import AppointmentSource
 from messaging.phone_numbers import InvalidPhoneNumber, is_withheld, normalise
-from telephony.models import Call
 from telephony.tools.answering import Asking, ToolAnswer, answered
 from telephony.tools.asked import Asked
 
@@ -23,10 +22,9 @@ def book_appointment(asking: Asking, asked: Asked) -> ToolAnswer:
         service=asked.text("serviceType") or None,
         provider=asked.text("provider") or None,
         length=asked.minutes("duration"),
-        call_id=asking.call.pk,
+        call_id=asking.call_id,
     )
     booked = book(asking.plan, wish, asking.now)
-    Call.objects.filter(pk=asking.call.pk).update(appointment_id=booked.appointment_id)
     return answered(
         _sentence(asking, booked),
         appointmentId=str(booked.appointment_id),

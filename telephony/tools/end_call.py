@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from telephony.calls import remember_control_url
 from telephony.commands import queue_end
 from telephony.models import Call
 from telephony.tools.answering import Asking, ToolAnswer
@@ -30,8 +31,9 @@ def end_call(asking: Asking, asked: Asked) -> ToolAnswer:
     goodbye = GOODBYES[reason].format(clinic=asking.plan.name)
     summary = asked.text("summary", 1000)
     if summary:
-        Call.objects.filter(pk=asking.call.pk, summary="").update(summary=summary)
-    queue_end(asking.call)
+        Call.objects.filter(pk=asking.call_id, summary="").update(summary=summary)
+    remember_control_url(asking.call_id, asking.facts)
+    queue_end(asking.plan.key.org_id, asking.call_id)
     # Vapi speaks this itself and hangs up after it; the queued command is the net under that.
     message = {"type": "request-complete", "content": goodbye, "endCallAfterSpokenEnabled": True}
     return ToolAnswer({"ok": True, "say": goodbye, "goodbye": goodbye}, message=message)

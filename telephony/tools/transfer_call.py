@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from telephony.calls import remember_control_url
 from telephony.commands import queue_transfer
 from telephony.models import Call, TransferDestination
 from telephony.tools.answering import Asking, ToolAnswer, answered, refused
@@ -17,12 +18,13 @@ def transfer_call(asking: Asking, asked: Asked) -> ToolAnswer:
         "department", TransferDestination.Department, TransferDestination.Department.GENERAL
     )
     wanted = department or TransferDestination.Department.GENERAL
-    Call.objects.filter(pk=asking.call.pk).update(transfer_department=wanted, transfer_summary=summary)
+    Call.objects.filter(pk=asking.call_id).update(transfer_department=wanted, transfer_summary=summary)
     try:
         number = destination_for(asking.plan, wanted, asking.now)
     except AfterHours:
         return refused("after_hours", "They are not answering at this hour. May I take a message?")
     except NoDestination:
         return refused("no_destination", "I cannot put you through there. May I take a message?")
-    queue_transfer(asking.call, number, CONNECTING)
+    remember_control_url(asking.call_id, asking.facts)
+    queue_transfer(asking.plan.key.org_id, asking.call_id, number, CONNECTING)
     return answered(CONNECTING, transferring=True)

@@ -6,24 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from monitoring.errors import error_response
-from telephony.clinics import (
-    PLATFORM_DOOR,
-    Door,
-    clinic_of_call,
-    clinic_of_key,
-    clinic_of_secret,
-    live_secrets,
-)
+from telephony.clinics import clinic_of_call
 from telephony.tools.answering import APOLOGY
-from telephony.vapi import credentials
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
+from telephony.vapi.door import Door, door_of
 from telephony.vapi.payload import MalformedPayload, ServerMessage, parse
 from telephony.vapi.records import record_message
 from voxanne.tenancy.plan_cache import ClinicKey
@@ -60,62 +52,29 @@ def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
         return error_response(413, "too_large", f"The body may have at most {MOST_BYTES} bytes.")
     body = request.body
     try:
-        door = _door(request, body)
-    except DatabaseError:
-        return _while_database_is_away(body)
-    if door is None:
-        return error_response(401, "unauthorized", "The credential is missing or wrong.")
-    try:
-        message = parse(body)
+        door = door_of(request, body)
+        if door is None:
+            return error_response(401, "unauthorized", "The credential is missing or wrong.")
+        message = door.message or parse(body)
         if only_tools and message.type != TOOL_CALLS:
             raise MalformedPayload("Only tool-calls messages are taken at this address.")
         return JsonResponse(_reply(door, message))
     except MalformedPayload as error:
         return error_response(400, "invalid_request", str(error))
-    except DatabaseError:
-        logger.exception("vapi_message_failed")
+    except DatabaseError as error:
+        logger.warning("vapi_message_failed", kind=type(error).__name__)
         return _while_database_is_away(body)
 
 
 def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
-    clinic = clinic_of_call(message.call)
-    if clinic is None or not door.opens(clinic.org_id):
+    clinic = door.clinic or clinic_of_call(message.call)
+    if clinic is None or not door.opens(clinic):
         return clinic_unknown(message)
     answer = REPLIES.get(message.type)
     if answer is not None:
         return answer(clinic, message)
     record_message(clinic, message)
     return {}
-
-
-def _door(request: HttpRequest, body: bytes) -> Door | None:
-    """What the presented credential opens; None when it opens nothing."""
-    secret = credentials.presented_secret(request.headers)
-    if secret:
-        if credentials.same_secret(secret, settings.VAPI_WEBHOOK_SECRET):
-            return PLATFORM_DOOR
-        owner = clinic_of_secret(credentials.digest(secret))
-        return Door(owner) if owner else None
-    signature = credentials.presented_signature(request.headers)
-    if signature is None or not credentials.is_fresh(signature):
-        return None
-    if credentials.is_signed_by_one_of(signature, body, [settings.VAPI_WEBHOOK_SECRET]):
-        return PLATFORM_DOOR
-    return _door_of_signature(request, body, signature)
-
-
-def _door_of_signature(request: HttpRequest, body: bytes, signature: credentials.Signature) -> Door | None:
-    """An HMAC names no owner: the address, or the ids in the still untrusted body, choose whose secrets to try."""
-    org_id = clinic_of_key(request.GET["clinic"]) if request.GET.get("clinic") else None
-    if org_id is None:
-        try:
-            clinic = clinic_of_call(parse(body).call)
-        except MalformedPayload:
-            return None
-        org_id = clinic.org_id if clinic else None
-    if org_id is None or not credentials.is_signed_by_one_of(signature, body, live_secrets(org_id)):
-        return None
-    return Door(org_id)
 
 
 def _while_database_is_away(body: bytes) -> HttpResponse:

@@ -31,10 +31,10 @@ BEGIN
     RETURN QUERY SELECT m.org_id, m.role FROM memberships m JOIN organizations o ON o.id = m.org_id
                  WHERE m.user_id = person AND o.active;
 END $$;
-CREATE FUNCTION clinic_of_slug(wanted text) RETURNS SETOF uuid
+CREATE FUNCTION clinic_of_slug(wanted text) RETURNS TABLE (org_id uuid, plan_version bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT o.id FROM organizations o WHERE o.slug = wanted AND o.active;
+    RETURN QUERY SELECT o.id, o.plan_version FROM organizations o WHERE o.slug = wanted AND o.active;
 END $$;
 """
 
