@@ -56,11 +56,14 @@ class RunningSandbox:
         )
         self.wait_for(self._answers, START_SECONDS)
 
-    def stop(self, kind: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(kind)
-            self._process.wait(10)
-            self._process = None
+    def stop(self, kind: signal.Signals = signal.SIGTERM) -> int | None:
+        """End the process if it runs; its exit code."""
+        if self._process is None:
+            return None
+        self._process.send_signal(kind)
+        code = self._process.wait(10)
+        self._process = None
+        return code
 
     def control(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         """The answer's JSON; fails on a refusal."""

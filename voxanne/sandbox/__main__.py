@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 import uvicorn
 
 from voxanne.sandbox.app import SandboxApplication
-from voxanne.sandbox.server import DroppableProtocol
+from voxanne.sandbox.server import DroppableProtocol, SandboxServer
 from voxanne.sandbox.state import Sandbox
 
 
@@ -31,14 +32,18 @@ def main() -> int:
         timeout_graceful_shutdown=2,
         backlog=2048,
     )
-    server = uvicorn.Server(config)
+    server = SandboxServer(config, on_exit=sandbox.bus.close)
     sandbox.gates.bind(server, arguments.host)
     if not arguments.quiet:
         print(
             f"Sandbox for Twilio, Vapi, Google and Slack at {public_url} · phones at {public_url}/phone",
             flush=True,
         )
-    server.run()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return 0
     return 0
 
 

@@ -18,6 +18,7 @@ from voxanne.sandbox.google import errors as google_errors
 from voxanne.sandbox.google.api import GoogleRoutes, google_router
 from voxanne.sandbox.google.consent import Consent
 from voxanne.sandbox.google.freebusy import FreeBusyApi
+from voxanne.sandbox.phone.pages import PhonePages
 from voxanne.sandbox.slack import api as slack_api
 from voxanne.sandbox.state import Sandbox
 from voxanne.sandbox.twilio import errors as twilio_errors
@@ -83,6 +84,7 @@ class SandboxApplication:
             await box.stop()
 
         controls = (
+            PhonePages(box),
             SceneControl(box),
             TwilioControl(box),
             GoogleControl(box),

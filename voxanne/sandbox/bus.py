@@ -29,6 +29,10 @@ class Bus:
         finally:
             self._listeners.discard(queue)
 
+    def close(self) -> None:
+        """Tell every listener that there is no more to come."""
+        self.tell("closed", {})
+
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         for queue in self._listeners:
             if queue.qsize() < WAITING_NEWS:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -35,6 +37,18 @@ class DroppableProtocol(HttpToolsProtocol):
         pseudo = self.transport.get_extra_info("socket")
         with socket.socket(fileno=os.dup(pseudo.fileno())) as shared:
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+
+
+class SandboxServer(uvicorn.Server):
+    """Says that it is stopping as soon as it is asked to, so that open pages let go of their connections."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._on_exit()
 
 
 class Gate:

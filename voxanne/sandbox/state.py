@@ -52,7 +52,7 @@ class Sandbox:
         self.call_player = CallPlayer(self.accounts, self.calls, self.twilio_webhooks)
         self.phone_book = PhoneBook(self.journal, self.bus)
         self.tokens = Tokens(self.journal)
-        self.calendars = Calendars(self.journal, self.bus)
+        self.calendars = Calendars(self.journal)
         self.channels = Channels(self.journal, self.webhook_sender)
         self.events = EventsApi(self.calendars, self.channels.changed)
         self.vapi_records = Records(self.journal, self.bus, public_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -40,6 +41,13 @@ def control_route(path: str, endpoint: Endpoint, method: str = "GET") -> Route:
     """A control route whose refusals come back as the usual JSON error."""
 
     async def guarded(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin and urlsplit(origin).netloc != request.headers.get("host"):
+            foreign = {
+                "code": "foreign_origin",
+                "message": "Pages of other origins may not control the sandbox.",
+            }
+            return JSONResponse({"error": foreign}, status_code=403)
         try:
             return await endpoint(request)
         except (BadRequest, ValueError) as error:

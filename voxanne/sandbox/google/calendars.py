@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxanne.sandbox.bus import Bus
 from voxanne.sandbox.formats import iso_milliseconds
 from voxanne.sandbox.journal import Journal, Record
 
@@ -31,9 +30,8 @@ class Calendar:
 class Calendars:
     """Every calendar exists as soon as it is asked for, unless it was made missing."""
 
-    def __init__(self, journal: Journal, bus: Bus) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._bus = bus
         self.clear()
 
     def clear(self) -> None:
@@ -72,8 +70,6 @@ class Calendars:
         self._journal.append(
             "google.event", {"calendar": calendar.id, "event": event, "change": calendar.changes}
         )
-        if self._bus.has_listeners:
-            self._bus.tell("event", {"calendar": calendar.id, **event})
         return event
 
     def records(self) -> list[Record]:

@@ -130,6 +130,10 @@ class Calls:
     def find(self, sid: str) -> Call | None:
         return self._by_sid.get(sid)
 
+    def count(self) -> int:
+        """Calls, legs dialled on not counted."""
+        return sum(1 for call in self._by_sid.values() if call.parent_call_sid is None)
+
     def newest_first(self) -> list[Call]:
         return list(reversed(self._by_sid.values()))
 
@@ -155,7 +159,7 @@ class Calls:
     def _keep(self, call: Call) -> None:
         self._journal.append("twilio.call", asdict(call))
         if self._bus.has_listeners:
-            self._bus.tell("call", call.on_phone())
+            self._bus.tell("call", {"sid": call.sid})
 
 
 def _folder(name: str) -> str:

@@ -134,9 +134,13 @@ class Messages:
     def remove(self, message: Message) -> None:
         self._forget(message.sid)
         self._journal.append("twilio.message_removed", {"sid": message.sid})
+        self._bus.tell("resync", {})
 
     def find(self, sid: str) -> Message | None:
         return self._by_sid.get(sid)
+
+    def count(self) -> int:
+        return len(self._by_sid)
 
     def newest_first(self, to: str | None = None) -> list[Message]:
         kept = self._by_recipient.get(to, []) if to is not None else list(self._by_sid.values())
@@ -168,4 +172,4 @@ class Messages:
 
     def _tell(self, message: Message) -> None:
         if self._bus.has_listeners:
-            self._bus.tell("message", message.on_phone())
+            self._bus.tell("message", {"sid": message.sid})

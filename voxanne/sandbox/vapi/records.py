@@ -38,6 +38,11 @@ class Records:
     def find(self, kind: str, record_id: str) -> VapiRecord | None:
         return self._kinds[kind].get(record_id)
 
+    def call_of_provider(self, provider_id: str) -> VapiRecord | None:
+        """The call that rides on this Twilio leg."""
+        calls = self._kinds["call"].values()
+        return next((call for call in calls if call.get("phoneCallProviderId") == provider_id), None)
+
     def create(self, kind: str, body: dict[str, Any]) -> VapiRecord:
         """A new record with the server's own members; an ``id`` in the body is kept (control API only)."""
         now = iso_milliseconds(time.time())
@@ -57,7 +62,7 @@ class Records:
         self._kinds[kind][record["id"]] = record
         self._journal.append("vapi.record", {"kind": kind, "record": record})
         if kind == "call":
-            self._bus.tell("vapi_call", self.describe_call(record))
+            self._bus.tell("vapi", {"id": record["id"]})
         return record
 
     def remove(self, kind: str, record_id: str) -> None:
@@ -69,7 +74,7 @@ class Records:
         kept = {"at": iso_milliseconds(time.time()), **event}
         self._events.setdefault(call_id, []).append(kept)
         self._journal.append("vapi.event", {"call": call_id, "event": kept})
-        self._bus.tell("vapi_event", {"call": call_id, "event": kept})
+        self._bus.tell("vapi", {"id": call_id})
         return kept
 
     def add_command(self, call_id: str, command: dict[str, Any]) -> None:
