@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from datetime import time
+import time
+from datetime import time as hour
 from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+
+# As near to the start of the process as Django lets us know of it.
+STARTED = time.monotonic()
 
 
 class MonitoringConfig(AppConfig):
@@ -16,7 +20,7 @@ class MonitoringConfig(AppConfig):
 
         register_heartbeat("beat", "monitoring.tasks.beat_heartbeat", every_seconds=10, expires=30)
         register_periodic("wake workers for due rows", "voxanne.durable.tasks.sweep", every_seconds=5)
-        register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=time(4))
+        register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=hour(4))
         post_migrate.connect(_write_schedule, sender=self, dispatch_uid="monitoring.schedule")
 
 

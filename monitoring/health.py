@@ -13,10 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitoring import redis_link
+from monitoring.apps import STARTED
 from monitoring.database_probe import DatabaseReport, probe
 from monitoring.heartbeats import background_jobs_live
-
-started = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def health(request: HttpRequest) -> JsonResponse:
             "backgroundJobs": found.background_jobs,
         },
         "timestamp": timezone.now().isoformat(),
-        "uptime": round(time.monotonic() - started, 1),
+        "uptime": round(time.monotonic() - STARTED, 1),
     }
     return JsonResponse(body, status=200 if found.database.reachable else 503)
 
