@@ -14,9 +14,9 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.outcomes import (
     Fault,
-    Outcome,
     outcome_of_exception,
     outcome_of_sid,
     verdict_of_exception,
@@ -79,7 +79,7 @@ def test_a_connection_that_never_stood_never_connected(place: Any) -> None:
     where: AbstractContextManager[str] = place()
     with where as address:
         error = failure_of_post(address)
-    assert verdict_of_exception(error) == (Outcome.NEVER_CONNECTED, Fault.TRANSIENT)
+    assert verdict_of_exception(error) == (TryOutcome.NEVER_CONNECTED, Fault.TRANSIENT)
 
 
 def hanging(_: Any) -> None:
@@ -104,7 +104,7 @@ BROKEN_OFF = {
 def test_whatever_breaks_once_the_connection_stands_is_lost(behave: Behaviour) -> None:
     with serving(behave) as address:
         error = failure_of_post(address)
-    assert verdict_of_exception(error) == (Outcome.LOST, Fault.AMBIGUOUS)
+    assert verdict_of_exception(error) == (TryOutcome.LOST, Fault.AMBIGUOUS)
 
 
 def test_an_answer_that_stops_in_its_body_is_lost() -> None:
@@ -113,35 +113,35 @@ def test_an_answer_that_stops_in_its_body_is_lost() -> None:
         connection.sendall(CREATED + b"Content-Length: 100\r\n\r\n{")  # and the rest never comes
 
     with serving(behave) as address:
-        assert outcome_of_exception(failure_of_post(address)) is Outcome.LOST
+        assert outcome_of_exception(failure_of_post(address)) is TryOutcome.LOST
 
 
 def test_a_proxy_that_cannot_be_reached_never_connected() -> None:
     with nobody_listening() as proxy:
         for scheme in ("http", "https"):
             error = failure_of_post(f"{scheme}://api.example", proxies={scheme: proxy})
-            assert outcome_of_exception(error) is Outcome.NEVER_CONNECTED
+            assert outcome_of_exception(error) is TryOutcome.NEVER_CONNECTED
 
 
 def test_a_proxy_that_drops_the_request_may_have_passed_it_on() -> None:
     with serving(resetting_after_request) as proxy:
         error = failure_of_post("http://api.example", proxies={"http": proxy})
     assert isinstance(error, requests.exceptions.ProxyError)
-    assert outcome_of_exception(error) is Outcome.LOST
+    assert outcome_of_exception(error) is TryOutcome.LOST
 
 
 def test_a_failed_handshake_is_lost_but_a_refused_certificate_never_connected() -> None:
     with serving(answering(b"this is not TLS")) as address:
         error = failure_of_post(address.replace("http:", "https:"))
     assert isinstance(error, requests.exceptions.SSLError | requests.ConnectionError | requests.Timeout)
-    assert outcome_of_exception(error) is Outcome.LOST
+    assert outcome_of_exception(error) is TryOutcome.LOST
     refused = requests.exceptions.SSLError(ssl.SSLCertVerificationError(1, "certificate has expired"))
-    assert outcome_of_exception(refused) is Outcome.NEVER_CONNECTED
+    assert outcome_of_exception(refused) is TryOutcome.NEVER_CONNECTED
 
 
 @pytest.mark.parametrize("address", ["http://", "nonsense", "ftp://127.0.0.1/"])
 def test_an_address_that_cannot_be_called_never_connected(address: str) -> None:
-    assert outcome_of_exception(failure_of_post(address)) is Outcome.NEVER_CONNECTED
+    assert outcome_of_exception(failure_of_post(address)) is TryOutcome.NEVER_CONNECTED
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_an_address_that_cannot_be_called_never_connected(address: str) -> None:
     ],
 )
 def test_what_proves_nothing_is_lost(error: Exception) -> None:
-    assert verdict_of_exception(error) == (Outcome.LOST, Fault.AMBIGUOUS)
+    assert verdict_of_exception(error) == (TryOutcome.LOST, Fault.AMBIGUOUS)
 
 
 def test_an_exception_that_names_itself_as_its_cause_ends_the_walk() -> None:
     error = requests.ConnectionError()
     error.args = (error,)
-    assert outcome_of_exception(error) is Outcome.LOST
+    assert outcome_of_exception(error) is TryOutcome.LOST
 
 
 # Twilio's client
@@ -177,49 +177,49 @@ def test_an_exception_that_names_itself_as_its_cause_ends_the_walk() -> None:
         (
             400,
             '{"code":21211,"message":"bad","more_info":"","status":400}',
-            (Outcome.REFUSED_FOR_GOOD, Fault.RECIPIENT),
+            (TryOutcome.REFUSED_FOR_GOOD, Fault.RECIPIENT),
         ),
         (
             400,
             '{"code":21610,"message":"stop","more_info":"","status":400}',
-            (Outcome.OPTED_OUT, Fault.OPT_OUT),
+            (TryOutcome.OPTED_OUT, Fault.OPT_OUT),
         ),
-        (400, '{"code":"21610","message":"stop"}', (Outcome.OPTED_OUT, Fault.OPT_OUT)),
+        (400, '{"code":"21610","message":"stop"}', (TryOutcome.OPTED_OUT, Fault.OPT_OUT)),
         (
             401,
             '{"code":20003,"message":"Authenticate","status":401}',
-            (Outcome.REFUSED_FOR_GOOD, Fault.ACCOUNT),
+            (TryOutcome.REFUSED_FOR_GOOD, Fault.ACCOUNT),
         ),
-        (429, '{"code":20429,"message":"slow down","status":429}', (Outcome.REFUSED_FOR_NOW, Fault.LIMIT)),
-        (429, "", (Outcome.REFUSED_FOR_NOW, Fault.LIMIT)),
-        (500, '{"code":20500,"message":"oops","status":500}', (Outcome.REFUSED_FOR_NOW, Fault.TRANSIENT)),
-        (503, '{"code":20503,"message":"busy","status":503}', (Outcome.REFUSED_FOR_NOW, Fault.TRANSIENT)),
-        (500, "<html>Internal Server Error</html>", (Outcome.LOST, Fault.AMBIGUOUS)),
-        (502, "", (Outcome.LOST, Fault.AMBIGUOUS)),
-        (503, '{"message":"upstream connect error"}', (Outcome.LOST, Fault.AMBIGUOUS)),
-        (503, '{"code":"ServiceUnavailable"}', (Outcome.LOST, Fault.AMBIGUOUS)),
-        (503, '{"code":null}', (Outcome.LOST, Fault.AMBIGUOUS)),
-        (504, "[]", (Outcome.LOST, Fault.AMBIGUOUS)),
+        (429, '{"code":20429,"message":"slow down","status":429}', (TryOutcome.REFUSED_FOR_NOW, Fault.LIMIT)),
+        (429, "", (TryOutcome.REFUSED_FOR_NOW, Fault.LIMIT)),
+        (500, '{"code":20500,"message":"oops","status":500}', (TryOutcome.REFUSED_FOR_NOW, Fault.TRANSIENT)),
+        (503, '{"code":20503,"message":"busy","status":503}', (TryOutcome.REFUSED_FOR_NOW, Fault.TRANSIENT)),
+        (500, "<html>Internal Server Error</html>", (TryOutcome.LOST, Fault.AMBIGUOUS)),
+        (502, "", (TryOutcome.LOST, Fault.AMBIGUOUS)),
+        (503, '{"message":"upstream connect error"}', (TryOutcome.LOST, Fault.AMBIGUOUS)),
+        (503, '{"code":"ServiceUnavailable"}', (TryOutcome.LOST, Fault.AMBIGUOUS)),
+        (503, '{"code":null}', (TryOutcome.LOST, Fault.AMBIGUOUS)),
+        (504, "[]", (TryOutcome.LOST, Fault.AMBIGUOUS)),
         (
             422,
             '{"type":"https://x","title":"Invalid","detail":"To"}',
-            (Outcome.REFUSED_FOR_GOOD, Fault.CONTENT),
+            (TryOutcome.REFUSED_FOR_GOOD, Fault.CONTENT),
         ),
-        (302, "", (Outcome.REFUSED_FOR_GOOD, Fault.ACCOUNT)),
+        (302, "", (TryOutcome.REFUSED_FOR_GOOD, Fault.ACCOUNT)),
         (
             400,
             '{"type":"https://x","title":"No","status":400,"code":21610}',
-            (Outcome.OPTED_OUT, Fault.OPT_OUT),
+            (TryOutcome.OPTED_OUT, Fault.OPT_OUT),
         ),
         (
             503,
             '{"type":"https://x","title":"Busy","status":503,"code":20503}',
-            (Outcome.REFUSED_FOR_NOW, Fault.TRANSIENT),
+            (TryOutcome.REFUSED_FOR_NOW, Fault.TRANSIENT),
         ),
     ],
 )
 def test_an_answer_raised_by_twilios_client_is_judged_as_that_answer(
-    status: int, body: str, verdict: tuple[Outcome, Fault]
+    status: int, body: str, verdict: tuple[TryOutcome, Fault]
 ) -> None:
     error = failure_of_send(answering_json(status, body))
     assert isinstance(error, TwilioRestException | TwilioServiceException)
@@ -229,7 +229,7 @@ def test_an_answer_raised_by_twilios_client_is_judged_as_that_answer(
 def test_a_success_that_cannot_be_read_is_lost() -> None:
     error = failure_of_send(answering(CREATED + b"\r\n<html>"))
     assert isinstance(error, ValueError)
-    assert outcome_of_exception(error) is Outcome.LOST
+    assert outcome_of_exception(error) is TryOutcome.LOST
 
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 201 Cre", CREATED + b"\r\n", CREATED + b"\r\n{}"])
@@ -237,14 +237,14 @@ def test_a_success_that_breaks_off_before_its_body_raises_nothing_and_is_lost(ra
     with serving(answering(raw)) as base:
         created = send_one(base)
     assert created.sid is None
-    assert outcome_of_sid(created.sid) is Outcome.LOST
+    assert outcome_of_sid(created.sid) is TryOutcome.LOST
 
 
 def test_a_success_with_a_sid_is_accepted() -> None:
     with serving(answering_json(201, '{"sid":"SM0a0a","status":"queued"}')) as base:
-        assert outcome_of_sid(send_one(base).sid) is Outcome.ACCEPTED
+        assert outcome_of_sid(send_one(base).sid) is TryOutcome.ACCEPTED
 
 
 def test_twilios_client_lets_the_networks_exceptions_through() -> None:
-    assert outcome_of_exception(failure_of_send(resetting_after_request)) is Outcome.LOST
-    assert outcome_of_exception(failure_of_send(hanging)) is Outcome.LOST
+    assert outcome_of_exception(failure_of_send(resetting_after_request)) is TryOutcome.LOST
+    assert outcome_of_exception(failure_of_send(hanging)) is TryOutcome.LOST

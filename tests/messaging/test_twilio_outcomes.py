@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES
 from messaging.providers.twilio.outcomes import (
     Fault,
-    Outcome,
     fault_of_code,
     outcome_of_create,
     outcome_of_receipt,
@@ -17,8 +17,8 @@ from messaging.providers.twilio.outcomes import (
     spoken_reason,
 )
 
-NOW = Outcome.REFUSED_FOR_NOW
-GOOD = Outcome.REFUSED_FOR_GOOD
+NOW = TryOutcome.REFUSED_FOR_NOW
+GOOD = TryOutcome.REFUSED_FOR_GOOD
 R, O, C, A, T, L, U = (  # noqa: E741
     Fault.RECIPIENT,
     Fault.OPT_OUT,
@@ -30,12 +30,12 @@ R, O, C, A, T, L, U = (  # noqa: E741
 )
 
 # HTTP status of the answer, codes, whose fault, what the try came to.
-ANSWERS: list[tuple[int, tuple[int, ...], Fault, Outcome]] = [
+ANSWERS: list[tuple[int, tuple[int, ...], Fault, TryOutcome]] = [
     (400, (20001, 20002), C, GOOD),
     (401, (20003,), A, GOOD),
     (403, (20003, 20403), A, GOOD),
     (404, (20404,), C, GOOD),
-    (409, (20409,), U, Outcome.LOST),
+    (409, (20409,), U, TryOutcome.LOST),
     (429, (20429,), L, NOW),
     (500, (20500,), T, NOW),
     (503, (20503,), T, NOW),
@@ -48,7 +48,7 @@ ANSWERS: list[tuple[int, tuple[int, ...], Fault, Outcome]] = [
     (400, (21219, 21608), A, GOOD),
     (400, (21602, 21604, 21619), C, GOOD),
     (400, (21609,), C, GOOD),
-    (400, (21610,), O, Outcome.OPTED_OUT),
+    (400, (21610,), O, TryOutcome.OPTED_OUT),
     (400, (21611,), L, NOW),
     (429, (21611,), L, NOW),
     (400, (21612,), R, GOOD),
@@ -62,11 +62,11 @@ ANSWERS: list[tuple[int, tuple[int, ...], Fault, Outcome]] = [
 ]
 
 # Status of the receipt, codes, whose fault, what the try came to.
-RECEIPTS: list[tuple[str, tuple[int, ...], Fault, Outcome]] = [
+RECEIPTS: list[tuple[str, tuple[int, ...], Fault, TryOutcome]] = [
     ("failed", (30001,), L, NOW),
     ("failed", (30002,), A, GOOD),
     ("undelivered", (30003,), T, NOW),
-    ("undelivered", (30004,), O, Outcome.OPTED_OUT),
+    ("undelivered", (30004,), O, TryOutcome.OPTED_OUT),
     ("undelivered", (30005,), R, GOOD),
     ("undelivered", (30006,), R, GOOD),
     ("undelivered", (30007,), C, GOOD),
@@ -91,7 +91,7 @@ RECEIPTS: list[tuple[str, tuple[int, ...], Fault, Outcome]] = [
     ("failed", (63001, 63002, 63007, 63008, 63020, 63022, 63051), A, GOOD),
     ("failed", (63005, 63006, 63013, 63021, 63026, 63027, 63028, 63029, 63030, 63040, 63041, 63042), C, GOOD),
     ("failed", (63009, 63010, 63012), T, NOW),
-    ("failed", (63014, 63033), O, Outcome.OPTED_OUT),
+    ("failed", (63014, 63033), O, TryOutcome.OPTED_OUT),
     ("failed", (63015,), A, GOOD),
     ("failed", (63016,), C, GOOD),
     ("failed", (63017, 63018), L, NOW),
@@ -116,20 +116,20 @@ def test_every_code_of_the_table_is_tested_and_the_table_is_shown() -> None:
 
 
 @pytest.mark.parametrize(("status", "code", "fault", "outcome"), ANSWER_CASES)
-def test_an_answer_is_judged_by_its_code(status: int, code: int, fault: Fault, outcome: Outcome) -> None:
+def test_an_answer_is_judged_by_its_code(status: int, code: int, fault: Fault, outcome: TryOutcome) -> None:
     assert fault_of_code(code) == fault
     assert outcome_of_create(status, code, True) == (outcome, fault)
 
 
 @pytest.mark.parametrize(("status", "code", "fault", "outcome"), RECEIPT_CASES)
-def test_a_receipt_is_judged_by_its_code(status: str, code: int, fault: Fault, outcome: Outcome) -> None:
+def test_a_receipt_is_judged_by_its_code(status: str, code: int, fault: Fault, outcome: TryOutcome) -> None:
     assert fault_of_code(code) == fault
     assert outcome_of_receipt(status, code) == (outcome, fault)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_a_success_has_no_fault(status: int) -> None:
-    assert outcome_of_create(status, None, False) == (Outcome.ACCEPTED, None)
+    assert outcome_of_create(status, None, False) == (TryOutcome.ACCEPTED, None)
 
 
 @pytest.mark.parametrize("body", [True, False])
@@ -140,21 +140,21 @@ def test_429_was_never_processed_with_or_without_a_body(body: bool) -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599])
 def test_a_server_error_is_lost_unless_twilio_says_itself_that_it_took_nothing(status: int) -> None:
-    assert outcome_of_create(status, None, False) == (Outcome.LOST, U)
-    assert outcome_of_create(status, status, False) == (Outcome.LOST, U)
+    assert outcome_of_create(status, None, False) == (TryOutcome.LOST, U)
+    assert outcome_of_create(status, status, False) == (TryOutcome.LOST, U)
     assert outcome_of_create(status, 20500, True) == (NOW, T)
     assert outcome_of_create(status, 29999, True) == (NOW, T)
 
 
 def test_a_server_error_with_a_body_that_is_not_twilios_is_lost() -> None:
     # A proxy's JSON repeats the HTTP status where Twilio has a code of five digits.
-    assert outcome_of_create(503, 503, True) == (Outcome.LOST, U)
-    assert outcome_of_create(503, None, True) == (Outcome.LOST, U)
+    assert outcome_of_create(503, 503, True) == (TryOutcome.LOST, U)
+    assert outcome_of_create(503, None, True) == (TryOutcome.LOST, U)
 
 
 def test_a_server_error_whose_code_says_nobody_knows_is_lost() -> None:
-    assert outcome_of_create(500, 20409, True) == (Outcome.LOST, U)
-    assert outcome_of_create(504, 30410, True) == (Outcome.LOST, U)
+    assert outcome_of_create(500, 20409, True) == (TryOutcome.LOST, U)
+    assert outcome_of_create(504, 30410, True) == (TryOutcome.LOST, U)
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 29999), (400, None), (422, 422), (404, 404), (413, None)])
@@ -181,14 +181,14 @@ def test_every_answer_has_a_verdict_and_only_success_has_no_fault(
     status: int, code: int | None, body: bool
 ) -> None:
     outcome, fault = outcome_of_create(status, code, body)
-    assert (outcome is Outcome.ACCEPTED) == (fault is None) == (200 <= status < 300)
+    assert (outcome is TryOutcome.ACCEPTED) == (fault is None) == (200 <= status < 300)
 
 
 @pytest.mark.parametrize(
     "status", ["queued", "sending", "sent", "delivered", "read", "accepted", "something-new"]
 )
 def test_only_bad_news_is_bad_news(status: str) -> None:
-    assert outcome_of_receipt(status, None) == (Outcome.ACCEPTED, None)
+    assert outcome_of_receipt(status, None) == (TryOutcome.ACCEPTED, None)
 
 
 @pytest.mark.parametrize("status", ["undelivered", "failed", "canceled"])

@@ -15,15 +15,19 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from django.conf import settings
 from requests.adapters import HTTPAdapter
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
+from messaging.providers.twilio.codes import SMALLEST_CODE
 
 PAGE_SIZE = 200
 LONGEST_VALIDITY = 36_000
+# A header may name any number; beyond a day it says nothing that an operator would not have to look at.
+LONGEST_RETRY_AFTER = 86_400.0
+LOOKED_UP = "it is being looked up at Twilio and not sent again meanwhile."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,10 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
 
 
 def _seconds(value: str | None) -> float | None:
-    return float(value) if value and value.replace(".", "", 1).isdigit() else None
+    """``Retry-After`` in seconds; its other form, a date, is not one of Twilio's."""
+    if not value or not value.isascii() or not value.replace(".", "", 1).isdigit():
+        return None
+    return min(float(value), LONGEST_RETRY_AFTER)
 
 
 _clients = threading.local()
@@ -104,25 +111,33 @@ def send(
             status_callback=status_callback,
             validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
         )
-    except TwilioRestException as error:
-        outcome, _ = outcomes.outcome_of_create(error.status, error.code, _has_error_body(error))
+    # Whatever it raised, Twilio may have the text: one judge says what that came to, and nothing is sent twice
+    # because an exception was not thought of.
+    except Exception as error:
+        return answer_of_exception(error, client.http_client.retry_after)
+    if outcomes.outcome_of_sid(created.sid) is TryOutcome.LOST:
+        return Answer(TryOutcome.LOST, http_status=201, error=f"Twilio's answer broke off; {LOOKED_UP}")
+    return Answer(TryOutcome.ACCEPTED, sid=created.sid, status=str(created.status or ""), http_status=201)
+
+
+def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:
+    """What Twilio's client raised while it sent, in every provider's words; people's data is left out."""
+    outcome = outcomes.verdict_of_exception(error).outcome
+    if isinstance(error, TwilioRestException | TwilioServiceException):
+        code = outcomes.code_in(error)
         return Answer(
-            TryOutcome(outcome),
+            outcome,
             http_status=error.status,
-            error_code=error.code if error.code != error.status else None,
-            error=outcomes.spoken_reason(error.code),
-            retry_after=client.http_client.retry_after,
+            error_code=code if code is not None and code >= SMALLEST_CODE else None,
+            error=outcomes.spoken_reason(code),
+            retry_after=retry_after,
         )
-    except (TwilioException, requests.RequestException) as error:
-        return Answer(TryOutcome(outcomes.outcome_of_exception(error)), error=type(error).__name__)
-    return Answer(
-        TryOutcome.ACCEPTED, sid=created.sid or "", status=str(created.status or ""), http_status=201
-    )
-
-
-def _has_error_body(error: TwilioRestException) -> bool:
-    # The client puts the HTTP status in the place of a code that the body does not have.
-    return bool(error.code) and error.code != error.status
+    kind = type(error).__name__
+    if outcome is TryOutcome.NEVER_CONNECTED:
+        return Answer(
+            outcome, error=f"Twilio could not be reached ({kind}); the text is tried again by itself."
+        )
+    return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}")
 
 
 def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -> list[Listed]:
@@ -140,7 +155,7 @@ def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -
             found.append(
                 Listed(message.sid, str(message.status), message.body or "", created, message.error_code)
             )
-    except (TwilioException, requests.RequestException) as error:
+    except Exception as error:
         raise ListingFailed(type(error).__name__) from error
     return found
 

@@ -10,19 +10,20 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import requests
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from urllib3.exceptions import ConnectTimeoutError
 
+from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES, SMALLEST_CODE, Fault, fault_of_code, spoken_reason
 
 __all__ = [
     "Fault",
-    "Outcome",
+    "TryOutcome",
     "Verdict",
+    "code_in",
     "fault_of_code",
     "outcome_of_create",
     "outcome_of_exception",
@@ -34,35 +35,24 @@ __all__ = [
 ]
 
 
-class Outcome(StrEnum):
-    """How one try ended; what each means for the message is the delivery's to say."""
-
-    ACCEPTED = "accepted"
-    NEVER_CONNECTED = "never_connected"
-    REFUSED_FOR_NOW = "refused_for_now"
-    REFUSED_FOR_GOOD = "refused_for_good"
-    OPTED_OUT = "opted_out"
-    LOST = "lost"
-
-
 class Verdict(NamedTuple):
     """An outcome and whose fault it was; no fault where nothing failed."""
 
-    outcome: Outcome
+    outcome: TryOutcome
     fault: Fault | None
 
 
-_ACCEPTED = Verdict(Outcome.ACCEPTED, None)
-_LOST = Verdict(Outcome.LOST, Fault.AMBIGUOUS)
+_ACCEPTED = Verdict(TryOutcome.ACCEPTED, None)
+_LOST = Verdict(TryOutcome.LOST, Fault.AMBIGUOUS)
 
 _OF_FAULT = {
-    Fault.RECIPIENT: Outcome.REFUSED_FOR_GOOD,
-    Fault.OPT_OUT: Outcome.OPTED_OUT,
-    Fault.CONTENT: Outcome.REFUSED_FOR_GOOD,
-    Fault.ACCOUNT: Outcome.REFUSED_FOR_GOOD,
-    Fault.TRANSIENT: Outcome.REFUSED_FOR_NOW,
-    Fault.LIMIT: Outcome.REFUSED_FOR_NOW,
-    Fault.AMBIGUOUS: Outcome.LOST,
+    Fault.RECIPIENT: TryOutcome.REFUSED_FOR_GOOD,
+    Fault.OPT_OUT: TryOutcome.OPTED_OUT,
+    Fault.CONTENT: TryOutcome.REFUSED_FOR_GOOD,
+    Fault.ACCOUNT: TryOutcome.REFUSED_FOR_GOOD,
+    Fault.TRANSIENT: TryOutcome.REFUSED_FOR_NOW,
+    Fault.LIMIT: TryOutcome.REFUSED_FOR_NOW,
+    Fault.AMBIGUOUS: TryOutcome.LOST,
 }
 
 _OF_BARE_STATUS = {401: Fault.ACCOUNT, 403: Fault.ACCOUNT, 408: Fault.TRANSIENT}
@@ -97,24 +87,24 @@ def outcome_of_create(status: int, code: int | None, has_error_body: bool) -> Ve
     if 200 <= status < 300:
         return _ACCEPTED
     if status == 429:
-        return Verdict(Outcome.REFUSED_FOR_NOW, Fault.LIMIT)
+        return Verdict(TryOutcome.REFUSED_FOR_NOW, Fault.LIMIT)
     if status >= 500:
         return _of_server_error(twilio_code)
     if status >= 400:
         return _of_client_error(status, twilio_code)
     if status >= 300:
         # A redirect was not acted on, and the API sends none: the base address is wrong.
-        return Verdict(Outcome.REFUSED_FOR_GOOD, Fault.ACCOUNT)
+        return Verdict(TryOutcome.REFUSED_FOR_GOOD, Fault.ACCOUNT)
     return _LOST
 
 
-def outcome_of_sid(sid: str | None) -> Outcome:
+def outcome_of_sid(sid: str | None) -> TryOutcome:
     """Judge a success by the message's SID.
 
     A success may break off before its body; Twilio's client then gives a message without a SID and raises
     nothing. Such a text is probably on its way, but there is no knowing which one it is: lost, not accepted.
     """
-    return Outcome.ACCEPTED if sid else Outcome.LOST
+    return TryOutcome.ACCEPTED if sid else TryOutcome.LOST
 
 
 def outcome_of_receipt(status: str, error_code: int | None) -> Verdict:
@@ -128,7 +118,7 @@ def outcome_of_receipt(status: str, error_code: int | None) -> Verdict:
         return _ACCEPTED
     fault = fault_of_code(error_code or 0)
     if fault is Fault.AMBIGUOUS:
-        return Verdict(Outcome.REFUSED_FOR_GOOD, fault)
+        return Verdict(TryOutcome.REFUSED_FOR_GOOD, fault)
     return Verdict(_OF_FAULT[fault], fault)
 
 
@@ -140,7 +130,7 @@ def receipt_rank(status: str) -> int:
     return _RANKS.get(status, 0)
 
 
-def outcome_of_exception(error: Exception) -> Outcome:
+def outcome_of_exception(error: Exception) -> TryOutcome:
     """Return the outcome of a try that raised `error`; see `verdict_of_exception`."""
     return verdict_of_exception(error).outcome
 
@@ -153,17 +143,17 @@ def verdict_of_exception(error: Exception) -> Verdict:
     answer that broke off, or that could not be read.
     """
     if isinstance(error, TwilioRestException | TwilioServiceException):
-        code = _code_in(error)
+        code = code_in(error)
         return outcome_of_create(error.status, code, code is not None)
     if _nothing_left(error):
-        return Verdict(Outcome.NEVER_CONNECTED, Fault.TRANSIENT)
+        return Verdict(TryOutcome.NEVER_CONNECTED, Fault.TRANSIENT)
     return _LOST
 
 
 def _of_server_error(code: int | None) -> Verdict:
     if code is None or (code in CODES and fault_of_code(code) is Fault.AMBIGUOUS):
         return _LOST
-    return Verdict(Outcome.REFUSED_FOR_NOW, Fault.TRANSIENT)
+    return Verdict(TryOutcome.REFUSED_FOR_NOW, Fault.TRANSIENT)
 
 
 def _of_client_error(status: int, code: int | None) -> Verdict:
@@ -174,7 +164,7 @@ def _of_client_error(status: int, code: int | None) -> Verdict:
     return Verdict(_OF_FAULT[fault], fault)
 
 
-def _code_in(error: TwilioRestException | TwilioServiceException) -> int | None:
+def code_in(error: TwilioRestException | TwilioServiceException) -> int | None:
     """Return the code as a number; None where the body held none, or something else in its place."""
     code: Any = error.code
     if isinstance(code, str) and code.isascii() and code.isdecimal():
