@@ -7,6 +7,7 @@ could make us call any server.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,9 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 
-VAPI_DOMAIN = ".vapi.ai"
+VAPI_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+vapi\.ai")
+# Printable ASCII without the backslash: an address that could be read in two ways is not used at all.
+PLAIN_ADDRESS = re.compile(r"[!-\[\]-~]+")
 
 
 class ControlFault(RuntimeError):
@@ -26,7 +29,13 @@ class ControlFault(RuntimeError):
 
 
 def is_allowed(address: str) -> bool:
-    """Whether we may send anything to this address."""
+    """Whether we may send anything to this address.
+
+    ``https://evil.example\\.vapi.ai`` has the host ``evil.example\\.vapi.ai`` for urllib and ``evil.example`` for
+    the client that connects, hence the narrow forms.
+    """
+    if not PLAIN_ADDRESS.fullmatch(address):
+        return False
     try:
         asked, ours = urlsplit(address), urlsplit(settings.VAPI_API_BASE_URL)
         host, port = asked.hostname or "", asked.port
@@ -34,7 +43,7 @@ def is_allowed(address: str) -> bool:
         return False
     if asked.username or asked.password:
         return False
-    if asked.scheme == "https" and host.endswith(VAPI_DOMAIN) and port in (None, 443):
+    if asked.scheme == "https" and VAPI_HOST.fullmatch(host) and port in (None, 443):
         return True
     return not settings.PRODUCTION and (asked.scheme, asked.netloc) == (ours.scheme, ours.netloc)
 
