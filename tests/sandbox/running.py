@@ -95,7 +95,7 @@ class RunningSandbox:
             return False
 
 
-class SandboxTwilioHttpClient(TwilioHttpClient):
+class SandboxTwilioHttpClient(TwilioHttpClient):  # type: ignore[misc]
     """The real client's transport with scheme, host and a path prefix swapped, as the product does it."""
 
     def __init__(self, base_url: str, timeout: float = 5.0) -> None:

@@ -22,7 +22,7 @@ SCOPES = ["https://www.googleapis.com/auth/calendar.events"]
 
 
 def credentials(sandbox: RunningSandbox, grant: str = "refresh-1") -> Credentials:
-    return Credentials(
+    return Credentials(  # type: ignore[no-untyped-call]
         None,
         refresh_token=grant,
         token_uri=f"{sandbox.url}/google/token",
@@ -31,10 +31,14 @@ def credentials(sandbox: RunningSandbox, grant: str = "refresh-1") -> Credential
     )
 
 
+def authorized(granted: Any) -> AuthorizedSession:
+    return AuthorizedSession(granted, refresh_timeout=4)  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture
 def google(sandbox: RunningSandbox) -> AuthorizedSession:
     """The real client: it fetches its own token."""
-    return AuthorizedSession(credentials(sandbox), refresh_timeout=4)
+    return authorized(credentials(sandbox))
 
 
 @pytest.fixture
@@ -105,7 +109,7 @@ def test_the_client_recovers_when_its_token_expires_early(
 
 def test_a_revoked_grant_is_told_as_invalid_grant(sandbox: RunningSandbox) -> None:
     sandbox.control("/google/grants", {"revoke": "refresh-1"})
-    session = AuthorizedSession(credentials(sandbox))
+    session = authorized(credentials(sandbox))
     with pytest.raises(RefreshError) as broken:
         session.get(f"{sandbox.url}/google/calendar/v3/calendars/primary/events", timeout=5)
     assert broken.value.args[1]["error"] == "invalid_grant"
@@ -119,7 +123,7 @@ def test_a_service_account_signs_itself_in(sandbox: RunningSandbox, events: str)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    account = service_account.Credentials.from_service_account_info(
+    account = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
         {
             "private_key": pem.decode(),
             "client_email": "bot@project.example",
@@ -127,7 +131,7 @@ def test_a_service_account_signs_itself_in(sandbox: RunningSandbox, events: str)
         },
         scopes=SCOPES,
     )
-    stored = AuthorizedSession(account).post(events, json=visit(), timeout=5)
+    stored = authorized(account).post(events, json=visit(), timeout=5)
     assert stored.json()["creator"]["email"] == "bot@project.example"
 
 
@@ -168,7 +172,7 @@ def test_consent_gives_a_code_that_pkce_protects(sandbox: RunningSandbox) -> Non
     assert right.json()["scope"] == " ".join(SCOPES)
     again = requests.post(token_url, data={**exchange, "code": used, "code_verifier": verifier}, timeout=5)
     assert again.status_code == 400
-    session = AuthorizedSession(credentials(sandbox, right.json()["refresh_token"]))
+    session = authorized(credentials(sandbox, right.json()["refresh_token"]))
     listed = session.get(f"{sandbox.url}/google/calendar/v3/calendars/primary/events", timeout=5)
     assert listed.json()["summary"] == DOCTOR
 

@@ -241,3 +241,40 @@ def test_segments_are_counted_in_the_encoding_the_text_needs(twilio: Client) -> 
     assert send(twilio, "a" * 161).num_segments == "2"
     assert send(twilio, "á" * 71).num_segments == "2"
     assert send(twilio, "{" * 81).num_segments == "2"
+
+
+def test_a_sender_that_is_not_the_accounts_is_refused_when_that_is_enforced(
+    sandbox: RunningSandbox, twilio: Client
+) -> None:
+    sandbox.control("/settings", {"enforce_senders": True})
+    with pytest.raises(TwilioRestException) as refused:
+        send(twilio)
+    assert refused.value.code == 21606
+    sandbox.control("/numbers", {"number": CLINIC})
+    assert send(twilio).status == "queued"
+
+
+def test_a_scheduled_text_waits_and_can_be_canceled(sandbox: RunningSandbox, twilio: Client) -> None:
+    sandbox.control("/numbers", {"number": CLINIC})
+    created = twilio.messages.create(
+        to=PATIENT,
+        messaging_service_sid="MG" + "2" * 32,
+        body="Hi",
+        schedule_type="fixed",
+        send_at=datetime.now(UTC) + timedelta(hours=1),
+    )
+    assert created.status == "scheduled"
+    assert twilio.messages(created.sid).update(status="canceled").status == "canceled"
+    delivered = send(twilio)
+    sandbox.wait_for(lambda: settled(sandbox, delivered.sid))
+    with pytest.raises(TwilioRestException) as refused:
+        twilio.messages(delivered.sid).update(status="canceled")
+    assert refused.value.status == 409
+
+
+def test_a_text_can_be_redacted_and_deleted(sandbox: RunningSandbox, twilio: Client) -> None:
+    created = send(twilio)
+    sandbox.wait_for(lambda: settled(sandbox, created.sid))
+    assert twilio.messages(created.sid).update(body="").body == ""
+    assert twilio.messages(created.sid).delete()
+    assert sandbox.texts() == []

@@ -28,7 +28,7 @@ def main() -> int:
         access_log=False,
         server_header=False,
         log_level="warning" if arguments.quiet else "info",
-        timeout_keep_alive=30,
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=2,
         backlog=2048,
     )

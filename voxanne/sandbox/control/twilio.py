@@ -57,7 +57,7 @@ class TwilioControl:
                 f"Unknown members: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}."
             )
         body.setdefault("account_sid", self._sandbox.accounts.default_sid)
-        number = Number(**{name: value or "" for name, value in body.items()})
+        number = Number(**{name: value for name, value in body.items() if value is not None})
         self._sandbox.accounts.configure_number(number)
         return JSONResponse(_described(number), status_code=201)
 

@@ -89,9 +89,9 @@ def _sender_of_service(service_sid: str | None, account_sid: str, accounts: Acco
     if service_sid is None:
         return None
     numbers = [
-        one for one in accounts.numbers(account_sid) if one.messaging_service_sid in (None, service_sid)
+        one for one in accounts.numbers(account_sid) if one.messaging_service_sid in (None, "", service_sid)
     ]
-    numbers.sort(key=lambda one: one.messaging_service_sid is None)
+    numbers.sort(key=lambda one: not one.messaging_service_sid)
     return numbers[0].number if numbers else "+15005550006"
 
 

@@ -6,6 +6,7 @@ import {
 
 const find = (id) => document.getElementById(id);
 const phones = new Map();
+const MOST_PHONES = 200;
 let numbers = [];
 let chosen = null; // number of the phone shown
 let clinic = ""; // the clinic number whose texts it shows
@@ -98,7 +99,7 @@ function drawNow() {
 function drawList() {
   const focused = document.activeElement?.dataset?.number;
   const order = [...phones.values()].sort((a, b) => (lastNews(b)?.at ?? "").localeCompare(lastNews(a)?.at ?? ""));
-  find("phones").replaceChildren(...order.map((one) => phoneRow(one, one.number === chosen)));
+  find("phones").replaceChildren(...order.slice(0, MOST_PHONES).map((one) => phoneRow(one, one.number === chosen)));
   find("no-phones").hidden = order.length > 0;
   find("welcome").hidden = chosen !== null;
   find("welcome-line").textContent = order.length ? "Choose a phone to see what its owner sees." : "Texts and calls appear here as they come in.";
