@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+import jsonschema
+import pytest
 import requests
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response as TwilioResponse
@@ -175,3 +177,27 @@ def specification(name: str) -> Any:
     """A provider's own specification beside the repository, None when it is not there."""
     path = Path(__file__).resolve().parents[3] / "shared" / "specs" / name
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def twilio_schema(name: str) -> jsonschema.Draft202012Validator:
+    """A resource in Twilio's own specification, all its members required; skips when it is not there."""
+    document = specification("twilio_api_v2010.json")
+    if document is None:
+        pytest.skip("Twilio's specification is not beside the repository.")
+    schemas = _without_nullable(document["components"]["schemas"])
+    schema = {**schemas[name], "required": list(schemas[name]["properties"]), "additionalProperties": False}
+    return jsonschema.Draft202012Validator({**schema, "components": {"schemas": schemas}})
+
+
+def _without_nullable(part: Any) -> Any:
+    """OpenAPI 3.0's ``nullable`` said in JSON Schema."""
+    if isinstance(part, list):
+        return [_without_nullable(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    new = {key: _without_nullable(value) for key, value in part.items() if key != "nullable"}
+    if part.get("nullable") is True and "type" in part:
+        new["type"] = [part["type"], "null"]
+        if "enum" in new:
+            new["enum"] = [*new["enum"], None]
+    return new

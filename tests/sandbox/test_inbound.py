@@ -8,7 +8,16 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from tests.sandbox.running import AUTH_TOKEN, CLINIC, PATIENT, Received, Receiver, RunningSandbox
+from tests.sandbox.running import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    CLINIC,
+    PATIENT,
+    Received,
+    Receiver,
+    RunningSandbox,
+    twilio_schema,
+)
 
 LINE = "+14155550199"
 
@@ -204,3 +213,20 @@ class TestCalls:
         found = twilio.incoming_phone_numbers.list(phone_number=CLINIC)
         assert [number.phone_number for number in found] == [CLINIC]
         assert twilio.incoming_phone_numbers.list(phone_number="+14155550111") == []
+
+    def test_calls_and_numbers_are_valid_in_twilios_own_specification(
+        self, sandbox: RunningSandbox, receiver: Receiver
+    ) -> None:
+        receiver.answers["/voice"] = [(200, dial()), (200, "")]
+        call_in(sandbox, outcome="answered")
+        base = f"{sandbox.url}/twilio/2010-04-01/Accounts/{ACCOUNT_SID}"
+        basic = (ACCOUNT_SID, AUTH_TOKEN)
+        calls = requests.get(f"{base}/Calls.json", auth=basic, timeout=5).json()["calls"]
+        assert len(calls) == 2
+        for call in calls:
+            twilio_schema("api.v2010.account.call").validate(call)
+        listed = requests.get(f"{base}/IncomingPhoneNumbers.json", auth=basic, timeout=5).json()
+        for number in listed["incoming_phone_numbers"]:
+            twilio_schema("api.v2010.account.incoming_phone_number").validate(number)
+        account = requests.get(f"{base}.json", auth=basic, timeout=5).json()
+        twilio_schema("api.v2010.account").validate(account)

@@ -17,8 +17,8 @@ from tests.sandbox.running import (
     PATIENT,
     Receiver,
     RunningSandbox,
-    specification,
     twilio_client,
+    twilio_schema,
 )
 
 MESSAGES = f"/twilio/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
@@ -37,32 +37,7 @@ def settled(sandbox: RunningSandbox, sid: str) -> str:
 
 @pytest.fixture
 def message_schema() -> jsonschema.Draft202012Validator:
-    document = specification("twilio_api_v2010.json")
-    if document is None:
-        pytest.skip("Twilio's specification is not beside the repository.")
-    return jsonschema.Draft202012Validator(as_json_schema(document, "api.v2010.account.message"))
-
-
-def as_json_schema(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """OpenAPI 3.0's ``nullable`` rewritten, and every member of the object required."""
-
-    def rewrite(part: Any) -> Any:
-        if isinstance(part, list):
-            return [rewrite(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        new = {key: rewrite(value) for key, value in part.items() if key != "nullable"}
-        if part.get("nullable") and "type" in part:
-            new["type"] = [part["type"], "null"]
-            if "enum" in new:
-                new["enum"] = [*new["enum"], None]
-        return new
-
-    schema: dict[str, Any] = rewrite(document["components"]["schemas"][name])
-    schema["required"] = list(schema["properties"])
-    schema["additionalProperties"] = False
-    schema["components"] = {"schemas": rewrite(document["components"]["schemas"])}
-    return schema
+    return twilio_schema("api.v2010.account.message")
 
 
 def test_a_text_is_queued_and_ends_delivered(sandbox: RunningSandbox, twilio: Client) -> None:

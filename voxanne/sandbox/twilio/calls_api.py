@@ -16,6 +16,24 @@ from voxanne.sandbox.twilio.messages import API_VERSION
 from voxanne.sandbox.twilio.pages import page, within
 
 LONGEST_TWIML = 4000
+UNSET = (
+    "address_sid",
+    "bundle_sid",
+    "emergency_address_sid",
+    "identity_sid",
+    "sms_application_sid",
+    "sms_fallback_url",
+    "trunk_sid",
+    "voice_application_sid",
+    "voice_fallback_url",
+)
+METHODS = (
+    "sms_fallback_method",
+    "sms_method",
+    "status_callback_method",
+    "voice_fallback_method",
+    "voice_method",
+)
 
 
 class CallsApi:
@@ -136,32 +154,9 @@ class _Listed:
     def resource(self) -> dict[str, Any]:
         number = self._number
         base = f"/{API_VERSION}/Accounts/{number.account_sid}/IncomingPhoneNumbers"
-        empty = dict.fromkeys(
-            (
-                "address_sid",
-                "bundle_sid",
-                "emergency_address_sid",
-                "identity_sid",
-                "sms_application_sid",
-                "trunk_sid",
-                "voice_application_sid",
-                "sms_fallback_url",
-                "voice_fallback_url",
-            )
-        )
-        methods = dict.fromkeys(
-            (
-                "sms_fallback_method",
-                "sms_method",
-                "status_callback_method",
-                "voice_fallback_method",
-                "voice_method",
-            ),
-            "POST",
-        )
         return {
-            **empty,
-            **methods,
+            **dict.fromkeys(UNSET),
+            **dict.fromkeys(METHODS, "POST"),
             "account_sid": number.account_sid,
             "address_requirements": "none",
             "api_version": API_VERSION,
