@@ -27,50 +27,36 @@ from voxanne.runtime.store import make_data_folder
 READY_SECONDS = 60.0
 READY_PAUSE_SECONDS = 0.1
 WATCH_PAUSE_SECONDS = 0.5
-WORKER_THREADS = 32
-WORKER_QUEUES = "sms,calendar,calls,maintenance"
+# Idle web threads are kept, and with them their database connections.
+WEB = (
+    "granian --interface wsgi --no-ws --workers 2 --blocking-threads 4 --blocking-threads-idle-timeout 600 "
+    "--respawn-failed-workers --workers-kill-timeout 15 --log-level warning voxanne.wsgi:application"
+)
+SOCKETS = "uvicorn voxanne.asgi:application --timeout-graceful-shutdown 5 --log-level warning"
+WORKER = (
+    "celery -q -A voxanne worker -P threads -c 32 -Q sms,calendar,calls,maintenance "
+    "--without-gossip --without-mingle -l warning"
+)
+BEAT = "celery -q -A voxanne beat --pidfile= -l warning"
 
 
 def process_specs(options: StackOptions) -> list[ProcessSpec]:
     """The stack's processes. The sandbox stops last: work that is being finished still talks to it."""
-    python = [sys.executable, "-m"]
-    web = ["granian", "--interface", "wsgi", "--host", ports.LOOPBACK, "--port", str(options.port), "--no-ws"]
-    # Idle threads are kept, and with them their database connections.
-    web += ["--workers", "2", "--blocking-threads", "4", "--blocking-threads-idle-timeout", "600"]
-    web += ["--respawn-failed-workers", "--workers-kill-timeout", "15", "--log-level", "warning"]
-    sockets = [
-        "uvicorn",
-        "voxanne.asgi:application",
-        "--host",
-        ports.LOOPBACK,
-        "--port",
-        str(options.ws_port),
-    ]
-    sockets += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
-    celery = ["celery", "-q", "-A", "voxanne"]
-    worker = [
-        *celery,
-        "worker",
-        "-P",
-        "threads",
-        "-c",
-        str(WORKER_THREADS),
-        "--without-gossip",
-        "--without-mingle",
-    ]
-    sandbox = [
-        "voxanne.sandbox",
-        "--port",
-        str(options.sandbox_port),
-        "--data-dir",
-        str(options.data / "sandbox"),
-    ]
+
+    def python(module: str, *words: str) -> list[str]:
+        return [sys.executable, "-m", *module.split(), *words]
+
+    def listening(port: int) -> tuple[str, ...]:
+        return "--host", ports.LOOPBACK, "--port", str(port)
+
+    files = str(options.data / "sandbox")
+    sandbox = python("voxanne.sandbox", "--port", str(options.sandbox_port), "--data-dir", files)
     return [
-        ProcessSpec("sandbox", [*python, *sandbox], stop_rank=1),
-        ProcessSpec("web", [*python, *web, "voxanne.wsgi:application"]),
-        ProcessSpec("sockets", [*python, *sockets]),
-        ProcessSpec("worker", [*python, *worker, "-l", "warning"]),
-        ProcessSpec("beat", [*python, *celery, "beat", "--pidfile=", "-l", "warning"]),
+        ProcessSpec("sandbox", sandbox, stop_rank=1),
+        ProcessSpec("web", python(WEB, *listening(options.port))),
+        ProcessSpec("sockets", python(SOCKETS, *listening(options.ws_port))),
+        ProcessSpec("worker", python(WORKER)),
+        ProcessSpec("beat", python(BEAT)),
     ]
 
 
