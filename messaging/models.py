@@ -150,6 +150,32 @@ class OptOut(Owned):
         return "opted out" if self.opted_out else "opted in"
 
 
+class InboundMessage(Owned):
+    """A text that somebody sent to a clinic's number."""
+
+    contact = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="inbound_messages"
+    )
+    provider_sid = models.CharField(max_length=40)
+    sender = models.CharField(max_length=20)
+    recipient = models.CharField(max_length=20)
+    body = models.TextField(blank=True, default="")
+    keyword = models.CharField(max_length=10, blank=True, default="", help_text="STOP, START or HELP, if it was one.")
+
+    class Meta:
+        db_table = "inbound_messages"
+        ordering = ("-created_at",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "provider_sid"], name="one_row_a_received_text"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["org", "sender", "-created_at"], name="idx_inbound_messages_sender")
+        ]
+
+    def __str__(self) -> str:
+        return self.keyword or "Text"
+
+
 class MessageTemplate(Owned):
     """A clinic's own wording for one kind of message; {clinic}, {date}, {time} and {link} are filled in."""
 

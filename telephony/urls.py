@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from telephony.twilio import receipts_view as receipts
+from telephony.twilio import texts_view as texts
 from telephony.vapi import views as vapi
 
 urlpatterns: list[URLPattern] = [
@@ -10,5 +11,6 @@ urlpatterns: list[URLPattern] = [
     path("api/vapi/webhook", vapi.webhook),
     path("api/vapi/tools", vapi.tools, name="vapi-tools"),
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
+    path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),
 ]

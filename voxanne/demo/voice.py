@@ -41,6 +41,14 @@ class Voice:
 
     def _register(self) -> dict[str, Any]:
         """Tells the sandbox of the call, so that its commands have an address and the phone page shows it."""
+        number = {
+            "number": self.clinic.number,
+            "name": self.clinic.name,
+            "voice_url": f"{self.backend_url}/api/webhooks/twilio/voice",
+            "sms_url": f"{self.backend_url}/api/webhooks/twilio/sms",
+            "status_url": f"{self.backend_url}/api/webhooks/twilio/call-status",
+        }
+        self._control("POST", "/_control/numbers", number)
         call = {
             "id": self.call_id,
             "customer": {"number": self.caller},

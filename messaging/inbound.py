@@ -1,0 +1,79 @@
+"""Texts that people send: kept once each, and a wish not to be texted is honoured at once.
+
+Sources: Twilio's incoming message webhook (MessageSid names a text for good) and its default opt-out words;
+``OptOutType`` comes with Advanced Opt-Out and is trusted before the words themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from messaging import consent
+from messaging.models import Contact, InboundMessage
+from voxanne.tenancy.scope import org_scope
+
+STOP, START, HELP = "STOP", "START", "HELP"
+STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+START_WORDS = frozenset({"START", "UNSTOP", "YES"})
+HELP_WORDS = frozenset({"HELP", "INFO"})
+LONGEST_BODY = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One text as Twilio reports it; numbers are E.164."""
+
+    sid: str
+    sender: str
+    recipient: str
+    body: str
+    opt_out_type: str = ""
+
+
+def clinic_texted_at(number: str) -> UUID | None:
+    """The active clinic that texts from this number; no scope needed, its id is all that is told."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clinic_of_sender(%s)", [number])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def keyword_of(received: Received) -> str:
+    """STOP, START, HELP or blank. A text is a keyword only when it is nothing but the word."""
+    if received.opt_out_type in (STOP, START, HELP):
+        return received.opt_out_type
+    word = received.body.strip().upper().rstrip(".!")
+    for keyword, words in ((STOP, STOP_WORDS), (START, START_WORDS), (HELP, HELP_WORDS)):
+        if word in words:
+            return keyword
+    return ""
+
+
+def take_in(org_id: UUID, received: Received) -> bool:
+    """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before."""
+    keyword = keyword_of(received)
+    with org_scope(org_id):
+        contact = Contact.objects.filter(org_id=org_id, phone=received.sender).first()
+        _, made = InboundMessage.objects.get_or_create(
+            org_id=org_id,
+            provider_sid=received.sid,
+            defaults={
+                "contact": contact,
+                "sender": received.sender,
+                "recipient": received.recipient,
+                "body": received.body[:LONGEST_BODY],
+                "keyword": keyword,
+            },
+        )
+        if made and keyword in (STOP, START):
+            consent.record(
+                org_id,
+                sender=received.recipient,
+                recipient=received.sender,
+                opted_out=keyword == STOP,
+                source="keyword",
+            )
+    return made

@@ -1,0 +1,7 @@
+"""Staff pages for calls, and for the lines they come in on."""
+
+from __future__ import annotations
+
+from telephony.admin import calls, lines
+
+__all__ = ["calls", "lines"]

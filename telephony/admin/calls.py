@@ -1,0 +1,180 @@
+"""Calls: who rang, what was said, what the agent's tools did. Nobody writes here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from messaging.admin.numbers import whole_or_masked
+from messaging.phone_numbers import is_withheld, mask
+from telephony.models import Call, CallCommand, ToolInvocation
+from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
+from voxanne.staff.clock import today
+from voxanne.staff.columns import NOTHING, age, clinic_time, clock, link, page_of, prose, short_span, shown
+from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
+from voxanne.staff.start import Figure, add_figure, counted
+
+STATUS_TONES = {"ringing": "info", "in_progress": "info", "forwarding": "warning", "ended": ""}
+COMMAND_TONES = {"queued": "info", "sending": "info", "done": "success", "dead": "danger"}
+
+
+class ToolInvocationInline(ReadOnlyTabular):
+    model = ToolInvocation
+    verbose_name_plural = "what the agent's tools did"
+    fields = ("at", "tool", "outcome", "answered")
+    readonly_fields = fields
+
+    @shown("When")
+    def at(self, invocation: ToolInvocation) -> str:
+        return clinic_time(invocation, invocation.created_at)
+
+    @shown("Said")
+    def answered(self, invocation: ToolInvocation) -> SafeString | str:
+        return said(invocation)
+
+
+class CallCommandInline(ReadOnlyTabular):
+    model = CallCommand
+    verbose_name_plural = "what the call was told to do"
+    fields = ("kind", "state", "attempts", "last_error")
+    readonly_fields = fields
+
+    @shown("What")
+    def kind(self, command: CallCommand) -> str:
+        return command_kind(command)
+
+
+def said(invocation: ToolInvocation) -> SafeString | str:
+    """The sentence that was spoken, else the whole answer."""
+    answer = invocation.answer
+    if isinstance(answer, dict) and isinstance(answer.get("say"), str):
+        return prose(answer["say"])
+    return prose(json.dumps(answer, indent=1, ensure_ascii=False)) if answer else NOTHING
+
+
+def command_kind(command: CallCommand) -> str:
+    kind = command.body.get("type") if isinstance(command.body, dict) else None
+    return {"transfer": "Put through", "end-call": "End the call"}.get(str(kind), "Command")
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnly, ClinicAdmin):
+    list_display = (clock("When", "created_at"), "from_number_masked", "status_badge", "length", "came_to")
+    list_filter = (("org", OfClinic), ("created_at", WholeDays), ("status", OfChoices))
+    search_fields = ("from_number", "=vapi_call_id", "=twilio_call_sid")
+    search_help_text = "A number or its last digits, or a provider's id of the call"
+    ordering = ("-created_at",)
+    inlines = (ToolInvocationInline, CallCommandInline)
+    readonly_fields = ("from_number_masked", "to_number_masked", "status_badge", "length", "started", "ended", "to_visit",
+                       "what_was_said", "in_short", "put_through")  # fmt: skip
+
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            ("Call", {"fields": ["status_badge", whole_or_masked(request, obj, "from_number"), "to_number", "started", "ended",
+                                 "length", "ended_reason"]}),
+            ("What came of it", {"fields": ["to_visit", "put_through", "in_short"]}),
+            ("What was said", {"fields": ["what_was_said"]}),
+            ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
+        ]  # fmt: skip
+
+    @shown("From")
+    def from_number_masked(self, call: Call) -> str:
+        return "Withheld" if is_withheld(call.from_number or None) else mask(call.from_number)
+
+    @shown("To")
+    def to_number_masked(self, call: Call) -> str:
+        return mask(call.to_number)
+
+    @shown("Status", ordering="status", badge=STATUS_TONES)
+    def status_badge(self, call: Call) -> tuple[str, str]:
+        return call.status, call.get_status_display()
+
+    @shown("Length")
+    def length(self, call: Call) -> str:
+        return short_span(call.ended_at - call.started_at) if call.started_at and call.ended_at else NOTHING
+
+    @shown("Came to")
+    def came_to(self, call: Call) -> SafeString | str:
+        if call.appointment_id:
+            return link(page_of("bookings_appointment", call.appointment_id), "A visit")
+        return f"Put through ({call.transfer_department})" if call.transfer_department else NOTHING
+
+    @shown("Visit")
+    def to_visit(self, call: Call) -> SafeString | str:
+        if not call.appointment_id:
+            return NOTHING
+        return link(page_of("bookings_appointment", call.appointment_id), "The visit that was booked")
+
+    @shown("Put through")
+    def put_through(self, call: Call) -> str:
+        return f"To {call.transfer_department}: {call.transfer_summary}" if call.transfer_department else NOTHING
+
+    @shown("In short")
+    def in_short(self, call: Call) -> SafeString | str:
+        return prose(call.summary)
+
+    @shown("Transcript")
+    def what_was_said(self, call: Call) -> SafeString | str:
+        return prose(call.transcript)
+
+    @shown("Started")
+    def started(self, call: Call) -> str:
+        return clinic_time(call, call.started_at or call.created_at)
+
+    @shown("Ended")
+    def ended(self, call: Call) -> str:
+        return clinic_time(call, call.ended_at)
+
+
+@admin.register(ToolInvocation)
+class ToolInvocationAdmin(ReadOnly, ClinicAdmin):
+    list_display = (clock("When", "created_at"), "tool", "outcome", "to_call")
+    list_select_related = ("org", "call")
+    list_filter = (("org", OfClinic), ("created_at", WholeDays))
+    search_fields = ("=tool", "=outcome")
+    ordering = ("-created_at",)
+    fields = ("created_at", "to_call", "tool", "outcome", "answered", "tool_call_id")
+    readonly_fields = ("to_call", "answered")
+
+    @shown("Call")
+    def to_call(self, invocation: ToolInvocation) -> SafeString | str:
+        return link(page_of("telephony_call", invocation.call_id), "Its call")
+
+    @shown("Said")
+    def answered(self, invocation: ToolInvocation) -> SafeString | str:
+        return said(invocation)
+
+
+@admin.register(CallCommand)
+class CallCommandAdmin(ReadOnly, ClinicAdmin):
+    list_display = (clock("When", "created_at"), "kind", "state_badge", "attempts", age("Age", "created_at"))
+    list_filter = (("org", OfClinic), ("state", OfChoices), ("created_at", WholeDays))
+    ordering = ("-created_at",)
+    fields = ("created_at", "to_call", "kind", "state_badge", "attempts", "last_error", "next_attempt_at")
+    readonly_fields = ("to_call", "kind", "state_badge")
+
+    @shown("Call")
+    def to_call(self, command: CallCommand) -> SafeString | str:
+        return link(page_of("telephony_call", command.call_id), "Its call")
+
+    @shown("What")
+    def kind(self, command: CallCommand) -> str:
+        return command_kind(command)
+
+    @shown("State", ordering="state", badge=COMMAND_TONES)
+    def state_badge(self, command: CallCommand) -> tuple[str, str]:
+        return command.state, command.get_state_display()
+
+
+def calls_today(request: HttpRequest) -> Figure:
+    calls = Call.objects.filter(today(request, "created_at"))
+    booked = counted(calls.filter(appointment_id__isnull=False))
+    return Figure("Calls today", counted(calls), f"{booked} came to a visit", reverse("admin:telephony_call_changelist"))
+
+
+add_figure(20, calls_today)

@@ -1,0 +1,41 @@
+"""Incoming texts: signed by the account that owns the number, kept once, answered with empty TwiML."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from messaging.inbound import Received, clinic_texted_at, take_in
+from messaging.senders import account_of_clinic
+from monitoring.errors import error_response
+from telephony.twilio.signature import is_signed
+from telephony.vapi.payload import text
+
+NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+@csrf_exempt
+@require_POST
+def incoming_text(request: HttpRequest) -> HttpResponse:
+    """Twilio itself replies to STOP, START and HELP; we only keep what was said."""
+    received = Received(
+        sid=text(request.POST.get("MessageSid"), 40),
+        sender=text(request.POST.get("From"), 20),
+        recipient=text(request.POST.get("To"), 20),
+        body=text(request.POST.get("Body"), 5000),
+        opt_out_type=text(request.POST.get("OptOutType"), 10),
+    )
+    try:
+        org_id = clinic_texted_at(received.recipient)
+        account = account_of_clinic(org_id) if org_id else None
+        owned = account is not None and request.POST.get("AccountSid") == account.sid
+        if not owned or account is None or org_id is None or not is_signed(request, account.auth_token):
+            return error_response(403, "forbidden", "The signature does not fit.")
+        if not received.sid or not received.sender:
+            return error_response(400, "invalid_request", "A text has a MessageSid and a From.")
+        take_in(org_id, received)
+    except DatabaseError:
+        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    return HttpResponse(NO_REPLY, content_type="text/xml")

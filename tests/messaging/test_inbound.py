@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from twilio.request_validator import RequestValidator
+
+from messaging import consent
+from messaging.models import InboundMessage
+from tests.clinics import Clinic
+from voxanne.tenancy.scope import org_scope, platform_scope
+
+PATH = "/api/webhooks/twilio/sms"
+PATIENT = "+14155550142"
+
+
+def post(clinic: Clinic, body: str, *, sid: str = "SM1", token: str | None = None, **more: str) -> int:
+    form = {"MessageSid": sid, "From": PATIENT, "To": clinic.number, "Body": body}
+    form = {**form, "AccountSid": settings.TWILIO_ACCOUNT_SID, **more}
+    signer = RequestValidator(token or settings.TWILIO_AUTH_TOKEN)
+    signature = signer.compute_signature(f"{settings.BACKEND_URL}{PATH}", form)
+    return Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
+
+
+def opted_out(clinic: Clinic) -> bool:
+    with org_scope(clinic.id):
+        return consent.has_opted_out(clinic.id, sender=clinic.number, recipient=PATIENT)
+
+
+@pytest.mark.parametrize("word", ["STOP", "stop", " Stop. ", "CANCEL", "END"])
+def test_a_stop_word_alone_opts_the_person_out(elm: Clinic, word: str) -> None:
+    assert post(elm, word) == 200
+    assert opted_out(elm)
+
+
+def test_a_sentence_with_a_stop_word_is_only_a_text(elm: Clinic) -> None:
+    assert post(elm, "Please do not stop my visit") == 200
+    assert not opted_out(elm)
+
+
+def test_start_takes_a_stop_back(elm: Clinic) -> None:
+    post(elm, "STOP", sid="SM1")
+    post(elm, "START", sid="SM2")
+    assert not opted_out(elm)
+
+
+def test_a_stop_repeated_after_a_start_changes_nothing(elm: Clinic) -> None:
+    post(elm, "STOP", sid="SM1")
+    post(elm, "START", sid="SM2")
+    assert post(elm, "STOP", sid="SM1") == 200
+    assert not opted_out(elm)
+
+
+def test_a_stop_at_one_clinic_leaves_the_other_alone(elm: Clinic, oak: Clinic) -> None:
+    post(elm, "STOP")
+    assert not opted_out(oak)
+
+
+def test_twilio_s_own_verdict_comes_before_the_words(elm: Clinic) -> None:
+    assert post(elm, "arrêt", OptOutType="STOP") == 200
+    assert opted_out(elm)
+
+
+@pytest.mark.parametrize("more", [{"AccountSid": "AC" + "9" * 32}, {"To": "+14155550000"}])
+def test_a_text_of_another_account_or_number_is_refused(elm: Clinic, more: dict[str, str]) -> None:
+    assert post(elm, "STOP", **more) == 403
+    with platform_scope("count"):
+        assert not InboundMessage.objects.exists()
+
+
+def test_a_forged_text_is_refused(elm: Clinic) -> None:
+    assert post(elm, "STOP", token="wrong") == 403
+    assert not opted_out(elm)
