@@ -56,6 +56,7 @@ def booking(voice: Voice, timeline: Timeline) -> None:
     with timeline.step("text delivered") as shown:
         text = voice.delivered_text(booked["confirmationCode"])
         shown.append(f"“{text['body']}”")
+        voice.note("Text sent", "The confirmation is on the phone")
     with timeline.step("event on calendar") as shown:
         event = voice.calendar_event(booked["appointmentId"])
         shown.append(f"{event.get('calendar', '')}")
@@ -108,13 +109,15 @@ def _is_transfer(command: dict[str, Any]) -> bool:
 def _call_in(voice: Voice, timeline: Timeline) -> None:
     with timeline.step("call in") as shown:
         shown.append(f"{voice.caller} rings {voice.clinic.number}")
-        voice.note("call", "Call in", role="caller")
         reply = voice.say("assistant-request")
     with timeline.step("clinic recognised") as shown:
         if reply.get("assistantId") != voice.clinic.vapi_assistant_id:
             raise DemoFailed(f"The wrong assistant, or none, was named: {reply}")
         values = reply["assistantOverrides"]["variableValues"]
         shown.append(f"{values['clinicName']}, {values['weekday']} {values['today']} in {values['timeZone']}")
+        voice.note("Call in", f"{values['clinicName']} recognised")
+        voice.heard("assistant", f"Good day, {values['clinicName']}. How can I help?")
+        voice.heard("user", "I would like to see somebody tomorrow, if there is a time.")
         voice.say("status-update", status="in-progress")
 
 
@@ -129,7 +132,9 @@ def _offer(voice: Voice, timeline: Timeline) -> dict[str, Any]:
                 raise DemoFailed(f"Nothing is free from {day} on.")
             slots = {**slots, **nearest}
         shown.append(f"{slots['date']}: {', '.join(slots['slots'])}")
-        voice.note("slots", slots["say"])
+        voice.note("Slots offered", f"{slots['date']}: {', '.join(slots['slots'])}")
+        voice.heard("assistant", slots["say"])
+        voice.heard("user", f"At {slots['slots'][0]}, please.")
     return slots
 
 
@@ -147,9 +152,12 @@ def _arguments(slots: dict[str, Any]) -> dict[str, Any]:
 
 def _book(voice: Voice, timeline: Timeline, slots: dict[str, Any]) -> dict[str, Any]:
     with timeline.step("booked") as shown:
-        booked = voice.use_tool("bookClinicAppointment", **_arguments(slots))
+        arguments = _arguments(slots)
+        booked = voice.use_tool("bookClinicAppointment", **arguments)
+        voice.belongs_to(arguments["patientName"])
         shown.append(f"{booked['startsAt']}, code {booked['confirmationCode']}, text {booked['smsStatus']}")
-        voice.note("booked", booked["say"])
+        voice.note("Booked", f"{slots['date']} at {slots['slots'][0]}, code {booked['confirmationCode']}")
+        voice.heard("assistant", booked["say"])
     return booked
 
 

@@ -36,6 +36,7 @@ class Voice:
         self.clinic = clinic
         self.caller = caller
         self.call_id = str(uuid.uuid4())
+        self.twilio_sid = f"CA{self.call_id.replace('-', '')}"
         self._http = requests.Session()
         self._registered = self._register()
 
@@ -54,6 +55,7 @@ class Voice:
             "customer": {"number": self.caller},
             "phoneNumber": {"number": self.clinic.number},
             "status": "in-progress",
+            "phoneCallProviderId": self.twilio_sid,
         }
         answer = self._control("POST", "/_control/vapi/calls", call)
         return answer if isinstance(answer, dict) else {}
@@ -102,7 +104,7 @@ class Voice:
             "status": "ringing",
             "createdAt": datetime.now(UTC).isoformat(),
             "phoneCallProvider": "twilio",
-            "phoneCallProviderId": f"CA{self.call_id.replace('-', '')}",
+            "phoneCallProviderId": self.twilio_sid,
             "phoneNumberId": self.clinic.vapi_phone_number_id,
             "assistantId": None,
             "customer": {"number": self.caller},
