@@ -62,7 +62,7 @@ def claim(org_id: UUID, facts: CallFacts, tool_call: ToolCall) -> Claim:
         "twilio_call_sid": facts.twilio_call_sid,
         "caller": facts.caller,
         "dialled": facts.dialled[:20],
-        "tool_call_id": tool_call.id,
+        "tool_call_id": tool_call.claim_key,
         "tool": tool_call.name,
     }
     with connection.cursor() as cursor:
@@ -82,5 +82,5 @@ def store_answer(claim_id: UUID, answer: dict[str, Any], outcome: str) -> None:
 
 def answer_given(org_id: UUID, call_id: UUID, tool_call: ToolCall) -> dict[str, Any] | None:
     """The stored answer of the copy that was first; None when it was for another tool."""
-    row = ToolInvocation.objects.get(org_id=org_id, call_id=call_id, tool_call_id=tool_call.id)
+    row = ToolInvocation.objects.get(org_id=org_id, call_id=call_id, tool_call_id=tool_call.claim_key)
     return row.answer if row.tool == tool_call.name else None

@@ -37,7 +37,8 @@ def _result(clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall) -> dict[st
         stored = run_tool_call(clinic, facts, tool_call)
     except Unanswerable as fault:
         return {**entry, "error": str(fault)}
-    entry["result"] = json.dumps(stored["result"])
+    # The database keeps no order of keys; in this one a repeat is the same line to the letter.
+    entry["result"] = json.dumps(stored["result"], sort_keys=True)
     if "message" in stored:
         entry["message"] = stored["message"]
     return entry

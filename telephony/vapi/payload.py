@@ -6,6 +6,7 @@ arguments come as an object or as a JSON string, under ``function`` or beside th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +22,18 @@ class MalformedPayload(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One wish of the model. ``arguments`` is None when they were no JSON object."""
+    """One wish of the model. ``id`` is as it came, for the answer must name it exactly; ``arguments`` is None
+    when they were no JSON object."""
 
     id: str
     name: str
     arguments: Mapping[str, Any] | None
+
+    @property
+    def claim_key(self) -> str:
+        """What its claim is kept under: the id, or the id's digest where a column could not hold it whole."""
+        kept = text(self.id, LONGEST_ID)
+        return kept if kept == self.id else hashlib.sha256(self.id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,8 @@ def _listed(value: Any) -> list[Any]:
 def _tool_call(item: Any) -> ToolCall:
     call = _mapping(item)
     function = _mapping(call.get("function"))
-    call_id = text(call.get("id") or call.get("toolCallId"), LONGEST_ID)
-    if not call_id:
+    call_id = call.get("id") or call.get("toolCallId")
+    if not isinstance(call_id, str) or not text(call_id):
         raise MalformedPayload("A tool call has no id.")
     given = [
         function.get("arguments"),
