@@ -165,6 +165,7 @@ def _goodbye(voice: Voice, timeline: Timeline) -> None:
     with timeline.step("call ended") as shown:
         goodbye = voice.use_tool("endCall", reason="completed", summary="Booked a visit.")
         shown.append(goodbye["say"])
+        voice.heard("assistant", goodbye["say"])
         voice.say("status-update", status="ended", endedReason="assistant-said-end-call-phrase")
         voice.say(
             "end-of-call-report",

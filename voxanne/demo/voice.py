@@ -65,11 +65,20 @@ class Voice:
         answer.raise_for_status()
         return answer.json()
 
-    def note(self, kind: str, text: str, role: str = "assistant") -> None:
-        """Adds a line to the call's timeline on the phone page."""
-        self._control(
-            "POST", f"/_control/vapi/calls/{self.call_id}/events", {"type": kind, "role": role, "text": text}
-        )
+    def belongs_to(self, name: str) -> None:
+        """Names whose phone the caller's is, for the phone page."""
+        self._control("POST", "/_control/phones", {"number": self.caller, "name": name})
+
+    def note(self, kind: str, text: str) -> None:
+        """Adds a step to the call's timeline on the phone page."""
+        self._event({"type": kind, "text": text})
+
+    def heard(self, role: str, text: str) -> None:
+        """Adds what the ``user`` or the ``assistant`` says to the timeline."""
+        self._event({"type": "transcript", "role": role, "text": text})
+
+    def _event(self, event: dict[str, Any]) -> None:
+        self._control("POST", f"/_control/vapi/calls/{self.call_id}/events", event)
 
     def say(self, kind: str, **members: Any) -> dict[str, Any]:
         """Posts one server message, signed by HMAC with the clinic's secret; returns the reply."""
