@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from bookings.models import Appointment
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.models import Call, CallCommand, ToolInvocation
@@ -70,17 +72,45 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     search_help_text = "A number or its last digits, or a provider's id of the call"
     ordering = ("-created_at",)
     inlines = (ToolInvocationInline, CallCommandInline)
-    readonly_fields = ("from_number_masked", "to_number_masked", "status_badge", "length", "started", "ended", "to_visit",
-                       "what_was_said", "in_short", "put_through")  # fmt: skip
+    readonly_fields = (
+        "from_number_masked",
+        "to_number_masked",
+        "status_badge",
+        "length",
+        "started",
+        "ended",
+        "to_visit",
+        "what_was_said",
+        "in_short",
+        "put_through",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the id of the newest visit that came of each call."""
+        visits = Appointment.objects.filter(call_id=OuterRef("pk")).order_by("-created_at").values("pk")
+        calls: QuerySet[Any] = super().get_queryset(request)
+        return calls.annotate(visit_id=Subquery(visits[:1]))
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
-            ("Call", {"fields": ["status_badge", whole_or_masked(request, obj, "from_number"), "to_number", "started", "ended",
-                                 "length", "ended_reason"]}),
+            (
+                "Call",
+                {
+                    "fields": [
+                        "status_badge",
+                        whole_or_masked(request, obj, "from_number"),
+                        "to_number",
+                        "started",
+                        "ended",
+                        "length",
+                        "ended_reason",
+                    ]
+                },
+            ),
             ("What came of it", {"fields": ["to_visit", "put_through", "in_short"]}),
             ("What was said", {"fields": ["what_was_said"]}),
             ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
-        ]  # fmt: skip
+        ]
 
     @shown("From")
     def from_number_masked(self, call: Call) -> str:
@@ -100,19 +130,21 @@ class CallAdmin(ReadOnly, ClinicAdmin):
 
     @shown("Came to")
     def came_to(self, call: Call) -> SafeString | str:
-        if call.appointment_id:
-            return link(page_of("bookings_appointment", call.appointment_id), "A visit")
+        if call.visit_id:  # type: ignore[attr-defined]  # annotated above
+            return link(page_of("bookings_appointment", call.visit_id), "A visit")  # type: ignore[attr-defined]
         return f"Put through ({call.transfer_department})" if call.transfer_department else NOTHING
 
     @shown("Visit")
     def to_visit(self, call: Call) -> SafeString | str:
-        if not call.appointment_id:
+        if not call.visit_id:  # type: ignore[attr-defined]  # annotated above
             return NOTHING
-        return link(page_of("bookings_appointment", call.appointment_id), "The visit that was booked")
+        return link(page_of("bookings_appointment", call.visit_id), "The visit that was booked")  # type: ignore[attr-defined]
 
     @shown("Put through")
     def put_through(self, call: Call) -> str:
-        return f"To {call.transfer_department}: {call.transfer_summary}" if call.transfer_department else NOTHING
+        return (
+            f"To {call.transfer_department}: {call.transfer_summary}" if call.transfer_department else NOTHING
+        )
 
     @shown("In short")
     def in_short(self, call: Call) -> SafeString | str:
@@ -173,8 +205,13 @@ class CallCommandAdmin(ReadOnly, ClinicAdmin):
 
 def calls_today(request: HttpRequest) -> Figure:
     calls = Call.objects.filter(today(request, "created_at"))
-    booked = counted(calls.filter(appointment_id__isnull=False))
-    return Figure("Calls today", counted(calls), f"{booked} came to a visit", reverse("admin:telephony_call_changelist"))
+    booked = counted(Appointment.objects.filter(call_id__in=calls.values("pk")))
+    return Figure(
+        "Calls today",
+        counted(calls),
+        f"{booked} visits came of them",
+        reverse("admin:telephony_call_changelist"),
+    )
 
 
 add_figure(20, calls_today)

@@ -30,7 +30,9 @@ class LineForm(ClinicForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         clinic: Organization | None = cleaned.get("org") or getattr(self.instance, "org", None)
-        for name in self.numbers if clinic is not None else ():
+        if clinic is None:
+            return cleaned
+        for name in self.numbers:
             try:
                 cleaned[name] = self._number(name, clinic) if name in cleaned else ""
             except forms.ValidationError as error:
@@ -98,16 +100,21 @@ class VapiCredentialAdmin(ClinicAdmin):
     ordering = ("-created_at",)
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
-        may_enter = self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
+        may_enter = (
+            self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
+        )
         return ("label", "secret", "active") if may_enter else ("label", "active", "created_at")
 
 
 class TransferForm(LineForm):
     rung = ("number",)
     weekdays = forms.TypedMultipleChoiceField(
-        choices=Weekday.choices, coerce=int, required=False, widget=forms.CheckboxSelectMultiple(attrs={"class": "staff-days"}),
+        choices=Weekday.choices,
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "staff-days"}),
         help_text="None: nobody answers there.",
-    )  # fmt: skip
+    )
 
 
 @admin.register(TransferDestination)

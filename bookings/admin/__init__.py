@@ -1,0 +1,7 @@
+"""Staff pages for the clinic's day: visits, and what can be booked."""
+
+from __future__ import annotations
+
+from bookings.admin import appointments, calendars, plan
+
+__all__ = ["appointments", "calendars", "plan"]

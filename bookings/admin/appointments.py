@@ -1,0 +1,338 @@
+"""Visits: listed, read, annotated, booked and cancelled. Times are changed through the booking door alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from bookings.admin.booking_page import BookingPage
+from bookings.admin.calendars import PUSH_TONES
+from bookings.booking import cancel
+from bookings.confirmation import about
+from bookings.models import Appointment, CalendarPush
+from bookings.plan import plan_of
+from bookings.states import LIVE_STATES
+from messaging.admin.messages import STATE_TONES as TEXT_TONES
+from messaging.models import Message
+from messaging.phone_numbers import mask
+from voxanne.staff import people
+from voxanne.staff.asking import Told, WithReasonAndText, asks_about_row
+from voxanne.staff.audit import record_act
+from voxanne.staff.bases import DropdownFilter
+from voxanne.staff.clock import today
+from voxanne.staff.columns import clinic_time, clock, link, link_to, page_of, shown
+from voxanne.staff.filters import OfChoices, OfClinic, Scoped, WholeDays
+from voxanne.staff.rows import RowButton, buttons, label
+from voxanne.staff.start import Figure, Table, add_figure, add_table, counted
+from voxanne.tenancy.scope import org_scope
+
+STATUS_TONES = {
+    "held": "warning",
+    "confirmed": "success",
+    "completed": "primary",
+    "cancelled": "",
+    "no_show": "danger",
+}
+MAY_CANCEL = "bookings.change_appointment"
+MOST_TODAY = 40
+# These say how the list is shown, not which visits are meant.
+PLAIN_PARAMETERS = frozenset({"when", "o", "p", "e", "all", "_facets", "_popup", "_to_field"})
+
+
+def is_live(appointment: Appointment) -> bool:
+    return appointment.status in LIVE_STATES
+
+
+class When(DropdownFilter):
+    """Upcoming visits, unless the list is asked for something else; the tabs above the list set it."""
+
+    title = "when"
+    parameter_name = "when"
+    all_option = ("", "Upcoming")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("today", "Today"), ("past", "Past"), ("all", "All"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        match asked_when(request):
+            case "today":
+                return queryset.filter(today(request, "starts_at"))
+            case "past":
+                return queryset.filter(starts_at__lt=now)
+            case "upcoming":
+                return queryset.filter(starts_at__gte=now - timedelta(days=1), ends_at__gte=now)
+        return queryset
+
+
+def asked_when(request: HttpRequest) -> str:
+    """What the list is to begin with. A search, or any other filter, looks through all visits."""
+    asked = request.GET.get("when", "")
+    if asked in ("today", "past", "all"):
+        return asked
+    otherwise = any(value for name, value in request.GET.items() if name not in PLAIN_PARAMETERS)
+    return "all" if otherwise else "upcoming"
+
+
+@admin.register(Appointment)
+class AppointmentAdmin(BookingPage):
+    list_display = (clock("When", "starts_at"), "patient", "service", "provider", "status_badge", "source")
+    list_select_related = ("org", "provider", "service", "contact")
+    list_filter = (
+        When,
+        ("org", OfClinic),
+        ("starts_at", WholeDays),
+        ("provider", Scoped),
+        ("service", Scoped),
+        ("status", OfChoices),
+        ("source", OfChoices),
+    )
+    search_fields = ("patient_name", "contact__name", "contact__phone", "=confirmation_code")
+    search_help_text = "Patient's name, phone number or its last digits, or confirmation code"
+    actions_detail = ("cancel",)
+    readonly_fields = (
+        "status_badge",
+        "starts",
+        "ends",
+        "to_provider",
+        "to_service",
+        "to_contact",
+        "contact_phone",
+        "contact_phone_masked",
+        "source",
+        "confirmation_code",
+        "overlaps_knowingly",
+        "cancel_reason",
+        "to_call",
+        "booked",
+    )
+    change_form_after_template = "bookings/visit_panels.html"
+
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        keeps_contacts = people.holds(request, "messaging.change_contact", obj)
+        return [
+            (
+                "Visit",
+                {"fields": ["status_badge", "starts", "ends", "to_provider", "to_service", "cancel_reason"]},
+            ),
+            (
+                "Patient",
+                {
+                    "fields": [
+                        "patient_name",
+                        "to_contact",
+                        "contact_phone" if keeps_contacts else "contact_phone_masked",
+                        "notes",
+                    ]
+                },
+            ),
+            (
+                "Booking",
+                {"fields": ["source", "booked", "confirmation_code", "overlaps_knowingly", "to_call"]},
+            ),
+        ]
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        return ("starts_at",) if asked_when(request) in ("upcoming", "today") else ("-starts_at",)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [*super().get_list_display(request), buttons(request, "bookings_appointment", ROW_BUTTONS)]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A visit is cancelled, never deleted."""
+        return False
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
+        """Only a visit that still stands can be cancelled."""
+        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
+        return (
+            offered
+            if self.get_queryset(request).filter(pk=object_id, status__in=LIVE_STATES).exists()
+            else []
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        visit = self.get_object(request, object_id)
+        panels = visit_panels(visit) if visit is not None else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "panels": panels})
+
+    @asks_about_row(
+        "Cancel visit",
+        question="Cancel this visit?",
+        explanation="Its time is free at once, and texts that still wait about it are withdrawn.",
+        yes="Yes, cancel it",
+        permission=MAY_CANCEL,
+        form=WithReasonAndText,
+        icon="event_busy",
+        grave=True,
+    )
+    def cancel(self, request: HttpRequest, visit: Appointment, given: dict[str, Any]) -> Told:
+        with org_scope(visit.org_id):
+            done = cancel(
+                plan_of(visit.org_id), visit, reason=given["reason"], tell_patient=given["tell_patient"]
+            )
+        if not done:
+            return Told(f"Nothing to cancel: the visit is {visit.get_status_display().lower()}.", done=False)
+        record_act(request, visit, "appointment.cancel", given["reason"])
+        return Told("The visit is cancelled.")
+
+    @shown("Patient", ordering="patient_name")
+    def patient(self, visit: Appointment) -> str:
+        return visit.patient_name or visit.contact.name or "(no name)"
+
+    @shown("Status", ordering="status", badge=STATUS_TONES)
+    def status_badge(self, visit: Appointment) -> tuple[str, str]:
+        return visit.status, visit.get_status_display()
+
+    @shown("Starts")
+    def starts(self, visit: Appointment) -> str:
+        return clinic_time(visit, visit.starts_at)
+
+    @shown("Ends")
+    def ends(self, visit: Appointment) -> str:
+        return clinic_time(visit, visit.ends_at)
+
+    @shown("Provider")
+    def to_provider(self, visit: Appointment) -> SafeString | str:
+        return link_to(visit.provider)
+
+    @shown("Service")
+    def to_service(self, visit: Appointment) -> SafeString | str:
+        return link_to(visit.service)
+
+    @shown("Contact")
+    def to_contact(self, visit: Appointment) -> SafeString | str:
+        return link_to(visit.contact)
+
+    @shown("Phone")
+    def contact_phone(self, visit: Appointment) -> str:
+        return visit.contact.phone or "–"
+
+    @shown("Phone")
+    def contact_phone_masked(self, visit: Appointment) -> str:
+        return mask(visit.contact.phone) if visit.contact.phone else "–"
+
+    @shown("Call")
+    def to_call(self, visit: Appointment) -> SafeString | str:
+        return (
+            link(page_of("telephony_call", visit.call_id), "The call that booked it")
+            if visit.call_id
+            else "–"
+        )
+
+    @shown("Booked")
+    def booked(self, visit: Appointment) -> str:
+        return clinic_time(visit, visit.created_at)
+
+
+ROW_BUTTONS = (RowButton("cancel", "Cancel", MAY_CANCEL, is_live),)
+
+
+def visit_panels(visit: Appointment) -> list[dict[str, Any]]:
+    """What belongs to the visit on its page: the texts about it, and its event on the provider's calendar."""
+    texts = (
+        Message.objects.filter(org_id=visit.org_id, about=about(visit.pk))
+        .select_related("org")
+        .order_by("created_at")
+    )
+    rows = [
+        (
+            link(page_of("messaging_message", text.pk), text.get_kind_display()),
+            label(text.get_state_display(), TEXT_TONES[text.state]),
+            clinic_time(text, text.created_at),
+            text.last_error or "–",
+        )
+        for text in texts[:50]
+    ]
+    pushes = [
+        (
+            link(page_of("bookings_calendarpush", push.pk), "Calendar event"),
+            label(push.get_state_display(), PUSH_TONES[push.state]),
+            clinic_time(push, push.pushed_at),
+            push.last_error or "–",
+        )
+        for push in CalendarPush.objects.filter(appointment=visit).select_related("org")
+    ]
+    return [
+        {
+            "title": "Texts about this visit",
+            "columns": ("Text", "State", "Written", "What happened"),
+            "rows": rows,
+            "empty": "No text was written about it.",
+        },
+        {
+            "title": "On the calendar",
+            "columns": ("Event", "State", "Since", "What happened"),
+            "rows": pushes,
+            "empty": "Nothing was written to a calendar.",
+        },
+    ]
+
+
+# --- The start page ------------------------------------------------------------------------------
+
+
+def todays(request: HttpRequest) -> QuerySet[Any]:
+    rows: QuerySet[Any] = Appointment.objects.filter(today(request, "starts_at"))
+    return rows.exclude(status="cancelled")
+
+
+def appointments_today(request: HttpRequest) -> Figure:
+    visits = todays(request)
+    url = f"{reverse('admin:bookings_appointment_changelist')}?when=today"
+    return Figure(
+        "Appointments today",
+        counted(visits),
+        f"{counted(visits.filter(source='voice'))} booked by the agent",
+        url,
+    )
+
+
+def table_today(request: HttpRequest) -> Table:
+    visits = todays(request).select_related("org", "provider", "service", "contact").order_by("starts_at")
+    url = f"{reverse('admin:bookings_appointment_changelist')}?when=today"
+    return _table(request, "Today", visits[:MOST_TODAY], "No visits today.", url, "All of today")
+
+
+def table_next(request: HttpRequest) -> Table:
+    visits = Appointment.objects.filter(starts_at__gte=timezone.now(), status__in=LIVE_STATES)
+    rows = visits.select_related("org", "provider", "service", "contact").order_by("starts_at")[:6]
+    return _table(
+        request,
+        "Next six appointments",
+        rows,
+        "Nothing is booked.",
+        reverse("admin:bookings_appointment_changelist"),
+        "All upcoming",
+    )
+
+
+def _table(request: HttpRequest, title: str, visits: Any, empty: str, url: str, url_text: str) -> Table:
+    several = people.sole_clinic(request) is None
+    rows = [
+        (
+            link(page_of("bookings_appointment", visit.pk), clinic_time(visit, visit.starts_at)),
+            visit.patient_name or visit.contact.name or "(no name)",
+            visit.service.name,
+            visit.provider.name,
+            label(visit.get_status_display(), STATUS_TONES[visit.status]),
+            *([visit.org.name] if several else []),
+        )
+        for visit in visits
+    ]
+    columns = ("When", "Patient", "Service", "Provider", "Status", *(["Clinic"] if several else []))
+    return Table(title, columns, rows, empty, url, url_text)
+
+
+add_figure(10, appointments_today)
+add_table(10, table_today)
+add_table(20, table_next)

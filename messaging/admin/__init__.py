@@ -1,0 +1,7 @@
+"""Staff pages for contacts, texts, and what a clinic says."""
+
+from __future__ import annotations
+
+from messaging.admin import contacts, messages, wording
+
+__all__ = ["contacts", "messages", "wording"]

@@ -1,0 +1,247 @@
+"""Texts and their fate. Nobody writes, edits or deletes one here; dead letters can be redriven or discarded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, open_dead_letters
+from messaging.admin.numbers import whole_or_masked
+from messaging.models import DeliveryAttempt, InboundMessage, Message
+from messaging.phone_numbers import mask
+from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
+from voxanne.staff.columns import NOTHING, age, clinic_time, clock, link, link_to, page_of, prose, shown
+from voxanne.staff.filters import OfChoices, OfClinic, OfNumber, WholeDays
+from voxanne.staff.rows import buttons
+from voxanne.staff.start import Figure, add_figure, counted
+
+STATE_TONES = {
+    "queued": "info",
+    "sending": "info",
+    "unknown": "warning",
+    "sent": "primary",
+    "delivered": "success",
+    "dead_letter": "danger",
+    "suppressed": "",
+    "expired": "",
+    "canceled": "",
+}
+OUTCOME_TONES = {"accepted": "success", "under way": "info"}
+# What a message is about, by the word before its colon, and the page that shows it.
+PAGES = {"appointment": "bookings_appointment", "call": "telephony_call"}
+
+
+class DeliveryAttemptInline(ReadOnlyTabular):
+    model = DeliveryAttempt
+    verbose_name_plural = "tries"
+    fields = ("started", "took", "outcome_badge", "http_status", "error_code", "error", "provider_sid")
+    readonly_fields = fields
+
+    @shown("Started")
+    def started(self, attempt: DeliveryAttempt) -> str:
+        return clinic_time(attempt, attempt.started_at)
+
+    @shown("Took")
+    def took(self, attempt: DeliveryAttempt) -> str:
+        if attempt.finished_at is None:
+            return NOTHING
+        return f"{(attempt.finished_at - attempt.started_at).total_seconds() * 1000:.0f} ms"
+
+    @shown("Outcome")
+    def outcome_badge(self, attempt: DeliveryAttempt) -> str:
+        return str(attempt).replace("_", " ").capitalize()
+
+
+@admin.register(Message)
+class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
+    list_display = (
+        clock("Written", "created_at"),
+        "kind",
+        "state_badge",
+        "recipient_masked",
+        "attempts",
+        age("Age", "created_at"),
+    )
+    list_select_related = ("org",)
+    list_filter = (
+        ("org", OfClinic),
+        ("state", OfChoices),
+        ("kind", OfChoices),
+        ("error_code", OfNumber),
+        ("created_at", WholeDays),
+    )
+    search_fields = ("contact__name", "recipient")
+    search_help_text = "A contact's name, or a number or its last digits"
+    ordering = ("-created_at",)
+    actions = ("redrive_selected", "discard_selected")
+    actions_detail = ("redrive", "discard")
+    inlines = (DeliveryAttemptInline,)
+    readonly_fields = (
+        "state_badge",
+        "recipient_masked",
+        "to_contact",
+        "to_subject",
+        "said",
+        "size",
+        "why",
+        "written_at",
+        "sent_at_told",
+        "delivered_at_told",
+        "dead_lettered_at_told",
+        "expires_at_told",
+    )
+
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (
+                "Text",
+                {
+                    "fields": [
+                        "kind",
+                        "state_badge",
+                        "why",
+                        whole_or_masked(request, obj, "recipient"),
+                        "to_contact",
+                        "to_subject",
+                        "said",
+                        "size",
+                    ]
+                },
+            ),
+            (
+                "When",
+                {
+                    "fields": [
+                        "written_at",
+                        "sent_at_told",
+                        "delivered_at_told",
+                        "dead_lettered_at_told",
+                        "expires_at_told",
+                    ]
+                },
+            ),
+            (
+                "At the provider",
+                {
+                    "fields": [
+                        "attempts",
+                        "error_code",
+                        "provider_status",
+                        "provider_sid",
+                        "sender",
+                        "dedupe_key",
+                    ]
+                },
+            ),
+        ]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [*super().get_list_display(request), buttons(request, "messaging_message", ROW_BUTTONS)]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
+        """Only a dead letter can be redriven or discarded."""
+        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
+        return (
+            offered if self.get_queryset(request).filter(pk=object_id, state="dead_letter").exists() else []
+        )
+
+    @shown("State", ordering="state", badge=STATE_TONES)
+    def state_badge(self, message: Message) -> tuple[str, str]:
+        return message.state, message.get_state_display()
+
+    @shown("To")
+    def recipient_masked(self, message: Message) -> str:
+        return mask(message.recipient)
+
+    @shown("Contact")
+    def to_contact(self, message: Message) -> SafeString | str:
+        return link_to(message.contact)
+
+    @shown("About")
+    def to_subject(self, message: Message) -> SafeString | str:
+        what, _, pk = message.about.partition(":")
+        return link(page_of(PAGES[what], pk), f"The {what}") if what in PAGES else (message.about or NOTHING)
+
+    @shown("Words")
+    def said(self, message: Message) -> SafeString | str:
+        return prose(message.body)
+
+    @shown("Size")
+    def size(self, message: Message) -> str:
+        return f"{message.segments} segment{'' if message.segments == 1 else 's'}, {message.encoding}"
+
+    @shown("What happened")
+    def why(self, message: Message) -> str:
+        return message.last_error or NOTHING
+
+    @shown("Written")
+    def written_at(self, message: Message) -> str:
+        return clinic_time(message, message.created_at)
+
+    @shown("Sent")
+    def sent_at_told(self, message: Message) -> str:
+        return clinic_time(message, message.sent_at)
+
+    @shown("Delivered")
+    def delivered_at_told(self, message: Message) -> str:
+        return clinic_time(message, message.delivered_at)
+
+    @shown("Given up")
+    def dead_lettered_at_told(self, message: Message) -> str:
+        return clinic_time(message, message.dead_lettered_at)
+
+    @shown("Useful until")
+    def expires_at_told(self, message: Message) -> str:
+        return clinic_time(message, message.expires_at)
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(ReadOnly, ClinicAdmin):
+    list_display = (clock("Received", "created_at"), "sender_masked", "said_in_short", "keyword")
+    list_select_related = ("org", "contact")
+    list_filter = (("org", OfClinic), ("created_at", WholeDays))
+    search_fields = ("contact__name", "sender", "=keyword")
+    search_help_text = "A contact's name, a number or its last digits, or STOP"
+    ordering = ("-created_at",)
+    readonly_fields = ("sender_masked", "to_contact", "said")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (
+            "created_at",
+            whole_or_masked(request, obj, "sender"),
+            "to_contact",
+            "recipient",
+            "said",
+            "keyword",
+            "provider_sid",
+        )
+
+    @shown("From")
+    def sender_masked(self, text: InboundMessage) -> str:
+        return mask(text.sender)
+
+    @shown("Contact")
+    def to_contact(self, text: InboundMessage) -> SafeString | str:
+        return link_to(text.contact)
+
+    @shown("Words")
+    def said_in_short(self, text: InboundMessage) -> str:
+        return text.body if len(text.body) <= 60 else f"{text.body[:59]}…"
+
+    @shown("Words")
+    def said(self, text: InboundMessage) -> SafeString | str:
+        return prose(text.body)
+
+
+def texts_needing_attention(request: HttpRequest) -> Figure:
+    number = counted(open_dead_letters())
+    url = f"{reverse('admin:messaging_message_changelist')}?state__exact=dead_letter"
+    note = "given up, waiting for a person" if number != "0" else "none was given up"
+    return Figure("Texts needing attention", number, note, url, alarming=number != "0")
+
+
+add_figure(30, texts_needing_attention)

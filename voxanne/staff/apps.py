@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class StaffConfig(AppConfig):
+    name = "voxanne.staff"
+    label = "staff"
+    verbose_name = "Staff pages"
+
+    def ready(self) -> None:
+        from voxanne.staff.site import prepare_site
+
+        prepare_site()

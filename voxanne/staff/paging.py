@@ -1,0 +1,48 @@
+"""Lists of big tables: never a full count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+COUNTED_UP_TO = 1_000
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # takes no subscript at run time
+    """Counts no further than ``COUNTED_UP_TO``; what lies beyond is reached by filters, not by pages."""
+
+    template_name = "staff/pagination.html"
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, COUNTED_UP_TO)
+
+    @property
+    def there_are_more(self) -> bool:
+        return self._counted > COUNTED_UP_TO
+
+    @cached_property
+    def _counted(self) -> int:
+        rows = self.object_list
+        if isinstance(rows, QuerySet):
+            return rows.order_by()[: COUNTED_UP_TO + 1].count()
+        return len(rows)
+
+
+class CappedChangeList(ChangeList):
+    """Says "12 results (show all)" only where a filter or a search hides something."""
+
+    def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Without what the filter form sends empty."""
+        given: dict[str, Any] = super().get_filters_params(params)
+        return {name: values for name, values in given.items() if any(values)}
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count

@@ -1,0 +1,181 @@
+"""The look of the staff pages and their sidebar: settings of the theme. Imports no model; settings load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse, reverse_lazy
+
+# Teal, with 600 dark enough for white text on it and for it on white (5.5:1); 500 is the dark theme's text.
+PRIMARY = {
+    "50": "#f0fdfa",
+    "100": "#ccfbf1",
+    "200": "#99f6e4",
+    "300": "#5eead4",
+    "400": "#2dd4bf",
+    "500": "#14b8a6",
+    "600": "#0f766e",
+    "700": "#115e59",
+    "800": "#134e4a",
+    "900": "#123f3c",
+    "950": "#042f2e",
+}
+# Text that is only subordinate still has to be read: one step darker, and one lighter, than the theme's own.
+FONT = {
+    "subtle-light": "var(--color-base-600)",
+    "subtle-dark": "var(--color-base-300)",
+    "default-light": "var(--color-base-700)",
+    "default-dark": "var(--color-base-200)",
+    "important-light": "var(--color-base-900)",
+    "important-dark": "var(--color-base-50)",
+}
+ENVIRONMENT_TONES = {"production": "danger", "staging": "warning", "test": "info", "development": "info"}
+
+
+def unfold_settings(environment: str) -> dict[str, Any]:
+    """The theme's settings for this environment (production, staging, test or development)."""
+    return {
+        "SITE_TITLE": "Voxanne",
+        "SITE_HEADER": "Voxanne",
+        "SITE_SUBHEADER": "Reception desk",
+        "SITE_URL": None,
+        "SITE_SYMBOL": "support_agent",
+        "SHOW_BACK_BUTTON": True,
+        "SHOW_VIEW_ON_SITE": False,
+        "ENVIRONMENT": lambda request: [environment.capitalize(), ENVIRONMENT_TONES[environment]],
+        "ENVIRONMENT_TITLE_PREFIX": None if environment == "production" else f"[{environment}]",
+        "BORDER_RADIUS": "6px",
+        "COLORS": {"primary": PRIMARY, "font": FONT},
+        "STYLES": [lambda request: static("staff/staff.css")],
+        "SCRIPTS": [lambda request: static("staff/keyboard.js")],
+        "DASHBOARD_CALLBACK": "voxanne.staff.start.start_page",
+        "COMMAND": {"search_models": False, "show_history": False},
+        "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": sidebar()},
+        "TABS": tabs(),
+    }
+
+
+def sidebar() -> list[dict[str, Any]]:
+    """What a receptionist needs first, then what a manager sets up, then what operations look after."""
+    return [
+        {
+            "items": [
+                _start(),
+                _item("Appointments", "calendar_month", "bookings_appointment"),
+                _item("Calls", "call", "telephony_call"),
+                _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
+                _item("Received texts", "inbox", "messaging_inboundmessage"),
+                _item("Contacts", "contacts", "messaging_contact"),
+            ]
+        },
+        {
+            "title": "Clinic set-up",
+            "separator": True,
+            "items": [
+                _item("Providers and hours", "stethoscope", "bookings_provider"),
+                _item("Services", "medical_services", "bookings_service"),
+                _item("Closures", "event_busy", "bookings_closure"),
+                _item("Message wording", "edit_note", "messaging_messagetemplate"),
+                _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
+                _item("Phone numbers", "dialpad", "telephony_phonenumber"),
+                _item("Sender", "outgoing_mail", "messaging_senderaccount"),
+                _item("Assistant", "support_agent", "telephony_assistant"),
+                _item("Calendars", "sync", "bookings_calendarconnection"),
+                _item("Clinic", "apartment", "tenancy_organization"),
+                _item("Team", "group", "tenancy_membership"),
+            ],
+        },
+        {
+            "title": "Operations",
+            "separator": True,
+            "items": [
+                _item("Opt-outs", "do_not_disturb_on", "messaging_optout"),
+                _item("Calendar pushes", "event_available", "bookings_calendarpush"),
+                _item("Busy times", "event_note", "bookings_busyblock"),
+                _item("Tool answers", "build", "telephony_toolinvocation"),
+                _item("Call commands", "settings_phone", "telephony_callcommand"),
+                _item("Audit trail", "history", "tenancy_auditentry"),
+                _item("Vapi credentials", "key", "telephony_vapicredential"),
+                _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
+                _item("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
+                _item("People", "badge", "tenancy_user"),
+                _item("Sign-ins", "login", "axes_accesslog"),
+                _item("Failed sign-ins", "gpp_maybe", "axes_accessattempt"),
+            ],
+        },
+    ]
+
+
+def tabs() -> list[dict[str, Any]]:
+    """Ways to the same list that people take many times a day."""
+    return [
+        _tabs(
+            "bookings.appointment",
+            "admin:bookings_appointment_changelist",
+            "when",
+            (("Upcoming", ""), ("Today", "today"), ("Past", "past"), ("All", "all")),
+        ),
+        _tabs(
+            "messaging.message",
+            "admin:messaging_message_changelist",
+            "state__exact",
+            (
+                ("All", ""),
+                ("Needs attention", "dead_letter"),
+                ("Waiting", "queued"),
+                ("Delivered", "delivered"),
+            ),
+        ),
+    ]
+
+
+def _start() -> dict[str, Any]:
+    return {
+        "title": "Today",
+        "icon": "today",
+        "link": reverse_lazy("admin:index"),
+        "active": lambda request: request.path == reverse("admin:index"),
+    }
+
+
+def _item(title: str, icon: str, kind: str, *, badge: str | None = None) -> dict[str, Any]:
+    """A link to the list of ``kind`` (app_model), for those who may see it. Lit by its own pages alone."""
+    item = {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{kind}_changelist"),
+        "permission": _may_open(kind),
+        "active": lambda request: request.path.startswith(reverse(f"admin:{kind}_changelist")),
+    }
+    return {**item, "badge": badge, "badge_variant": "danger"} if badge else item
+
+
+def _may_open(kind: str) -> Callable[[HttpRequest], bool]:
+    def may_open(request: HttpRequest) -> bool:
+        from django.apps import apps
+        from django.contrib import admin
+
+        app_label, _, model_name = kind.rpartition("_")
+        return bool(
+            admin.site.get_model_admin(apps.get_model(app_label, model_name)).has_view_permission(request)
+        )
+
+    return may_open
+
+
+def _tabs(model: str, address: str, parameter: str, choices: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    def lit(value: str) -> Callable[[HttpRequest], bool]:
+        if value:
+            return lambda request: request.GET.get(parameter) == value
+        return lambda request: not any(given for name, given in request.GET.items() if name not in ("o", "p"))
+
+    def to(value: str) -> Callable[[HttpRequest], str]:
+        return lambda request: reverse(address) + (f"?{parameter}={value}" if value else "")
+
+    return {
+        "models": [model],
+        "items": [{"title": title, "link": to(value), "active": lit(value)} for title, value in choices],
+    }
