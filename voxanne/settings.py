@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from voxanne.environment import Environment, production_faults, resolve_backend_url
 from voxanne.runtime.state import known_urls
+from voxanne.staff.theme import unfold_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -108,6 +109,7 @@ INSTALLED_APPS = [
     "axes",
     "voxanne.tenancy",
     "voxanne.durable",
+    "voxanne.staff",
     "monitoring",
     "messaging",
     "bookings",
@@ -132,7 +134,7 @@ MIDDLEWARE = [
 ]
 # A caller waits behind these addresses: no session, no cookies, no people's pages (voxanne/wsgi.py).
 PROVIDER_PREFIXES = ("/api/webhooks/", "/api/vapi/", "/health")
-PROVIDER_MIDDLEWARE = MIDDLEWARE[:2]
+PROVIDER_MIDDLEWARE = [*MIDDLEWARE[:2], "django.middleware.common.CommonMiddleware"]
 
 ROOT_URLCONF = "voxanne.urls"
 WSGI_APPLICATION = "voxanne.wsgi.application"
@@ -269,6 +271,8 @@ LANGUAGES = [("en-gb", "English")]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+
+UNFOLD = unfold_settings(VOXANNE_ENV)
 
 STATIC_URL = "/admin/static/"
 STATIC_ROOT = DATA_DIR / "static"
