@@ -31,9 +31,10 @@ def apply_receipt(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
     """Moves the message as far as this receipt says; False when it says nothing new.
 
     Any receipt proves that Twilio has the text, so it also settles a message in ``unknown`` or ``sending``.
+    The row is locked: of receipts that come at once, none overwrites a later word with an earlier one.
     """
     with org_scope(org_id):
-        message = Message.objects.filter(pk=message_id).first()
+        message = Message.objects.select_for_update().filter(pk=message_id).first()
         if message is None or _is_old(message, receipt):
             return False
         settlement = _settlement(message, receipt)
