@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
+from messaging.models import Message
 from tests.clinics import Clinic, make_clinic
 from tests.guards import Guard, taken_out
+from voxanne.tenancy.owned import OwnedQuerySet
 from voxanne.tenancy.scope import platform_scope
 
 _clinics = count(1)
@@ -27,11 +29,17 @@ def _leave_nothing(django_db_setup: None, django_db_blocker: Any) -> Iterator[No
 
 
 @pytest.fixture
-def clinic(transactional_db: None, settings: Any) -> Clinic:
-    """A clinic with two providers whose rows are really committed, so that other connections see them."""
+def clinic(transactional_db: None, settings: Any) -> Iterator[Clinic]:
+    """A clinic with two providers whose rows are really committed, so that other connections see them.
+
+    Its texts go with the test: sweepers and workers look at every clinic's.
+    """
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     with platform_scope("test data"):
-        return make_clinic(f"elm-street-{next(_clinics)}", timezone="America/New_York", country="US")
+        made = make_clinic(f"elm-street-{next(_clinics)}", timezone="America/New_York", country="US")
+    yield made
+    with platform_scope("test data"):
+        Message.objects.all().delete()
 
 
 @pytest.fixture
@@ -45,3 +53,13 @@ def without(clinic: Clinic) -> Without:
         connections["owner"].close()
 
     return block
+
+
+@pytest.fixture
+def without_row_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product as if it looked, then wrote, with nobody else there."""
+
+    def unlocked(rows: Any, **_: Any) -> Any:
+        return rows
+
+    monkeypatch.setattr(OwnedQuerySet, "select_for_update", unlocked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, time
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +57,7 @@ def overlaps(clinic: Clinic) -> int:
         visits = list(Appointment.objects.order_by("provider", "starts_at"))
     return sum(
         first.provider_id == second.provider_id and first.blocked_until > second.blocked_from
-        for first, second in zip(visits, visits[1:], strict=False)
+        for first, second in pairwise(visits)
     )
 
 
@@ -184,19 +185,16 @@ def test_a_time_that_is_given_up_goes_to_one_of_those_who_wait(clinic: Clinic) -
     plan, given_up = clinic.plan(), visit(clinic)
     named = {"provider": str(given_up.provider_id)}
 
-    def give_up() -> None:
+    def give_up() -> bool:
         with org_scope(clinic.id):
-            cancel(plan, given_up, reason="The patient asked.")
+            return cancel(plan, given_up, reason="The patient asked.")
 
-    def want(caller: int) -> Booked | None:
-        try:
-            return ask(plan, wish(clinic, caller, **named))
-        except BookingRefused:
-            return None
+    def want(caller: int) -> bool:
+        return bool(ask(plan, wish(clinic, caller, **named)))
 
-    race([give_up, *(partial(want, caller) for caller in range(1, CALLERS))])
+    race([give_up, *(partial(want, caller) for caller in range(1, CALLERS))], BookingRefused)
     with org_scope(clinic.id):
-        live = Appointment.objects.filter(provider_id=given_up.provider_id, status=AppointmentStatus.CONFIRMED)
+        live = Appointment.objects.filter(
+            provider_id=given_up.provider_id, status=AppointmentStatus.CONFIRMED
+        )
         assert live.count() <= 1
-
-
