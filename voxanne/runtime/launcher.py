@@ -50,7 +50,7 @@ def process_specs(options: StackOptions) -> list[ProcessSpec]:
         return "--host", ports.LOOPBACK, "--port", str(port)
 
     files = str(options.data / "sandbox")
-    sandbox = python("voxanne.sandbox", "--port", str(options.sandbox_port), "--data-dir", files)
+    sandbox = python("voxanne.sandbox", "--quiet", "--port", str(options.sandbox_port), "--data-dir", files)
     return [
         ProcessSpec("sandbox", sandbox, stop_rank=1),
         ProcessSpec("web", python(WEB, *listening(options.port))),
@@ -192,7 +192,7 @@ def summary(options: StackOptions, seeded: dict[str, Any]) -> list[str]:
         "API": f"{options.web_url}/api/docs/",
         "health": f"{options.web_url}/health",
         "live calls": f"ws://localhost:{options.ws_port}/ws/call",
-        "sandbox": options.sandbox_url,
+        "sandbox": f"{options.sandbox_url} (phones: {options.sandbox_url}/phone)",
     }
     lines = ["", *(f"{name:<12}{address}" for name, address in addresses.items()), ""]
     platform = seeded.get("platform", {})

@@ -82,11 +82,11 @@ def static_fingerprint() -> str:
         digest.update(path.read_bytes() if path.exists() else b"")
     for pattern in ("*/static/**/*", "voxanne/*/static/**/*"):
         for path in sorted(PROJECT_ROOT.glob(pattern)):
-            if path.is_file():
+            place = path.relative_to(PROJECT_ROOT)
+            # The gathered copies lie in a hidden folder and are no sources.
+            if path.is_file() and not place.parts[0].startswith("."):
                 found = path.stat()
-                digest.update(
-                    f"{path.relative_to(PROJECT_ROOT)} {found.st_size} {found.st_mtime_ns}\n".encode()
-                )
+                digest.update(f"{place} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
