@@ -21,7 +21,18 @@ class MonitoringConfig(AppConfig):
         register_heartbeat("beat", "monitoring.tasks.beat_heartbeat", every_seconds=10, expires=30)
         register_periodic("wake workers for due rows", "voxanne.durable.tasks.sweep", every_seconds=5)
         register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=hour(4))
+        _start_error_reports()
         post_migrate.connect(_write_schedule, sender=self, dispatch_uid="monitoring.schedule")
+
+
+def _start_error_reports() -> None:
+    from django.conf import settings
+
+    # The client costs some megabytes a process, spent only where somebody reads the reports.
+    if settings.SENTRY_DSN:
+        from monitoring import error_reports
+
+        error_reports.start()
 
 
 def _write_schedule(using: str, **_: Any) -> None:

@@ -6,15 +6,17 @@ from typing import Any
 
 import structlog
 from celery import current_app, shared_task
-from celery.signals import beat_init
+from celery.signals import beat_init, worker_ready, worker_shutting_down
 
 from monitoring import heartbeats, retention
 from monitoring.schedule import job_named
 from monitoring.sole_run import sole_run
+from monitoring.watchman import Watchman
 
 logger = structlog.get_logger(__name__)
 
 HEARTBEAT_EXPIRES = 30
+watchman = Watchman()
 
 
 @shared_task(name="monitoring.tasks.run_periodic")
@@ -47,3 +49,13 @@ def clean_up() -> dict[str, int | None]:
 def _beat_has_started(**_: Any) -> None:
     """A fresh beat need not wait a period to be seen."""
     current_app.send_task(beat_heartbeat.name, expires=HEARTBEAT_EXPIRES, retry=False)
+
+
+@worker_ready.connect
+def _worker_is_ready(**_: Any) -> None:
+    watchman.start()
+
+
+@worker_shutting_down.connect
+def _worker_shuts_down(**_: Any) -> None:
+    watchman.stop()
