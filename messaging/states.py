@@ -85,4 +85,13 @@ LIFECYCLE = Lifecycle(
         MessageState.EXPIRED: frozenset({MessageState.SENT, MessageState.DELIVERED}),
         MessageState.CANCELED: frozenset({MessageState.SENT, MessageState.DELIVERED}),
     },
+    stamps={
+        MessageState.UNKNOWN: ("unknown_since",),
+        MessageState.DEAD_LETTER: ("dead_lettered_at",),
+    },
+    # Empty lists count for one uncertainty: the next one starts from none.
+    clears={
+        MessageState.UNKNOWN: ("first_empty_list_at",),
+        MessageState.QUEUED: ("unknown_since", "first_empty_list_at", "dead_lettered_at"),
+    },
 )

@@ -14,7 +14,6 @@ from uuid import UUID
 import structlog
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
 
 logger = structlog.get_logger(__name__)
 
@@ -64,7 +63,8 @@ def _publish_forever() -> None:
         hint = _waiting.get()
         try:
             _publish(hint)
-        except (OperationalError, OSError) as error:
+        # Whatever keeps one hint from going out must not end the thread with the others still waiting.
+        except Exception as error:
             logger.warning("hint_not_published", kind=hint.kind, reason=type(error).__name__)
             _drop_waiting()
             time.sleep(BROKER_REST_SECONDS)

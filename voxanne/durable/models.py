@@ -24,6 +24,8 @@ class DurableWork(Owned):
     next_attempt_at = models.DateTimeField(default=timezone.now)
     claimed_until = models.DateTimeField(null=True, blank=True)
     claim_token = models.UUIDField(null=True, blank=True, editable=False)
+    # In a row, by workers that died or code that raised; a try that ends in any other way sets it back.
+    lost_leases = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     last_error = models.TextField(blank=True, default="")
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -14,7 +14,8 @@ class Settlement:
 
     ``uses_attempt`` is False for a try that never reached the other side.
     ``wait`` delays the next try; it counts for waiting states alone.
-    ``record`` writes what the try leaves behind, in the same transaction, whether the claim still holds or not.
+    ``record`` writes what the try leaves behind, in the same transaction: of a worker's own try whether its
+    claim still holds or not, of a change from elsewhere only when the row moved.
     """
 
     state: str

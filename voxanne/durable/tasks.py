@@ -35,6 +35,8 @@ def work_off(kind_name: str, org_id: str, pk: str) -> None:
 
 def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
     settlement = work.perform(kind, claimed)
+    if settlement is None:
+        return
     wait = settlement.wait.total_seconds()
     if settlement.state == kind.model.lifecycle.waiting and wait <= LONGEST_COUNTDOWN:
         offer(Hint(kind.name, kind.queue, claimed.row.org_id, claimed.row.pk, countdown=wait))
@@ -57,14 +59,35 @@ def drain(kind_name: str) -> int:
 
 @shared_task(name="voxanne.durable.tasks.sweep")
 def sweep() -> dict[str, dict[str, int]]:
-    """Finds, for every kind, leases that ran out, unresolved rows and rows due; wakes drainers for these."""
-    return {kind.name: _sweep_kind(kind) for kind in all_kinds()}
+    """Finds, for every kind, leases that ran out, unresolved rows and rows due; wakes drainers for these.
+
+    A kind whose sweep fails does not keep the others from theirs; the first failure is raised at the end.
+    """
+    swept: dict[str, dict[str, int]] = {}
+    failures: list[Exception] = []
+    for kind in all_kinds():
+        try:
+            swept[kind.name] = _sweep_kind(kind)
+        except Exception as error:
+            logger.exception("sweep_failed", kind=kind.name, error=type(error).__name__)
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return swept
 
 
-def _sweep_kind(kind: Any) -> dict[str, int]:
+def _sweep_kind(kind: WorkKind[Any]) -> dict[str, int]:
     released = work.release_lost(kind)
-    unresolved = work.resolve_due(kind)
     due = work.count_due(kind)
+    _wake_drainers(kind, due)
+    # Last, since it may take long: what it puts back in the queue is found by the next sweep.
+    unresolved = work.resolve_due(kind)
+    if released or unresolved or due:
+        logger.info("swept", kind=kind.name, released=released, unresolved=unresolved, due=due)
+    return {"released": released, "unresolved": unresolved, "due": due}
+
+
+def _wake_drainers(kind: WorkKind[Any], due: int) -> None:
     for _ in range(min(-(-due // ROWS_A_DRAINER), MOST_DRAINERS)):
         current_app.send_task(
             "voxanne.durable.tasks.drain",
@@ -73,6 +96,3 @@ def _sweep_kind(kind: Any) -> dict[str, int]:
             expires=SWEEP_EXPIRES_SECONDS,
             retry=False,
         )
-    if released or unresolved or due:
-        logger.info("swept", kind=kind.name, released=released, unresolved=unresolved, due=due)
-    return {"released": released, "unresolved": unresolved, "due": due}

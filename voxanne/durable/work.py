@@ -4,10 +4,14 @@ Every change of state is a compare-and-swap on the row, so any number of workers
 try it at once and one wins. The work itself happens between claim and settle, outside any transaction;
 the lease outlives the work's own deadline. A worker that died leaves a lease to run out; ``release_lost``
 then moves the row to the kind's ``lost`` state.
+
+Nothing is repeated for ever: a row whose leases ran out, or whose code raised, ``MOST_LOST_LEASES`` times in
+a row is given up for a person to look at.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +19,8 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import connection, models
+import structlog
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -23,7 +28,16 @@ from voxanne.durable.models import DurableWork
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope, platform_scope
 
+logger = structlog.get_logger(__name__)
+
 Work = TypeVar("Work", bound=DurableWork)
+
+MOST_LOST_LEASES = 10
+FIRST_WAIT_AFTER_ERROR = timedelta(seconds=5)
+LONGEST_WAIT_AFTER_ERROR = timedelta(minutes=5)
+RESOLVE_SECONDS = 20.0
+STOPPED = "The worker stopped before the outcome was known."
+WORN_OUT = f"Given up: the work failed {MOST_LOST_LEASES} times in a row. Find out why before it is redriven."
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class WorkKind(Generic[Work]):
     ``prepare`` runs in the claim's own transaction and returns what ``perform`` will need from the database.
     ``perform`` then works outside any transaction and returns how it ended; it never raises for what the
     other side does. ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
+    ``repeat_when_overtaken``: a worker whose claim was taken from it may have undone what its successor did,
+    so the row is worked off once more; for work that may be repeated freely.
     """
 
     name: str
@@ -43,6 +59,7 @@ class WorkKind(Generic[Work]):
     queue: str
     resolve: Callable[[Work], Settlement | None] | None = None
     order: tuple[str, ...] = ("next_attempt_at",)
+    repeat_when_overtaken: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,19 +70,30 @@ class Claimed(Generic[Work]):
     prepared: Any
 
 
+class _Spoiled:
+    """A row was claimed, but could not be prepared; it was put back or given up."""
+
+
 def claim(kind: WorkKind[Work], org_id: UUID, pk: UUID) -> Claimed[Work] | None:
     """Claims the row if it is waiting and due; None when someone else has it, or it is not due."""
     with org_scope(org_id):
-        return _claim_one(kind, kind.model.objects.filter(pk=pk))
+        found = _claim_one(kind, kind.model.objects.filter(pk=pk))
+    return None if isinstance(found, _Spoiled) else found
 
 
 def claim_next(kind: WorkKind[Work]) -> Claimed[Work] | None:
-    """Claims the row of any clinic that has been due the longest; None when nothing is due."""
-    with platform_scope(f"claim the next {kind.name}"):
-        return _claim_one(kind, kind.model.objects.all())
+    """Claims the row of any clinic that has been due the longest; None when nothing is due.
+
+    A row that cannot be prepared makes room for those behind it.
+    """
+    while True:
+        with platform_scope(f"claim the next {kind.name}"):
+            found = _claim_one(kind, kind.model.objects.all())
+        if not isinstance(found, _Spoiled):
+            return found
 
 
-def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Work] | None:
+def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Work] | _Spoiled | None:
     now = timezone.now()
     due = rows.filter(state=kind.model.lifecycle.waiting, next_attempt_at__lte=now).order_by(*kind.order)
     row = due.select_for_update(skip_locked=True, of=("self",)).first()
@@ -75,33 +103,114 @@ def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Wor
     row.claim_token = uuid.uuid4()
     row.claimed_until = now + kind.lease
     row.save(update_fields=["state", "claim_token", "claimed_until", "updated_at"])
-    return Claimed(row, kind.prepare(row))
+    try:
+        with transaction.atomic():
+            return Claimed(row, kind.prepare(row))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("work_not_prepared", kind=kind.name, id=str(row.pk), error=type(error).__name__)
+        # Nothing has left the house yet, so waiting again is safe for every kind.
+        _move(_held(row), _after_error(row, kind.model.lifecycle.waiting, error))
+        return _Spoiled()
+
+
+def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:
+    """Does a claimed row's work and settles it. The connection goes back to the pool meanwhile.
+
+    None when the lease ran out before the work began: another worker may have the row by now. What raises
+    counts as a lost lease at once: only the kind's ``lost`` state knows whether repeating is harmless.
+    """
+    connection.close_if_unusable_or_obsolete()
+    row = claimed.row
+    if row.claimed_until is None or row.claimed_until <= timezone.now():
+        logger.warning("lease_over_before_work_began", kind=kind.name, id=str(row.pk))
+        return None
+    try:
+        settlement = kind.perform(row, claimed.prepared)
+        held = _settle_surely(row, settlement)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__)
+        settlement = _after_error(row, row.lifecycle.lost, error)
+        held = _settle(row, settlement)
+    if not held and kind.repeat_when_overtaken:
+        again = Settlement(row.lifecycle.waiting, uses_attempt=False)
+        move(kind.model, row.org_id, row.pk, again)
+    return settlement
 
 
 def settle(row: DurableWork, settlement: Settlement) -> bool:
     """Records how the claimed row's try ended. False when the claim is no longer ours: the lease ran out,
     or a receipt settled it first; then nothing is changed."""
-    lifecycle = row.lifecycle
-    lifecycle.check(lifecycle.claimed, settlement.state)
+    return _settle(row, settlement, lost_leases=0)
+
+
+def _settle_surely(row: DurableWork, settlement: Settlement) -> bool:
+    """A second time on a fresh connection: the outcome is known now, and a restarted database asks for no more."""
+    try:
+        return settle(row, settlement)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return settle(row, settlement)
+
+
+def _settle(row: DurableWork, settlement: Settlement, **more: Any) -> bool:
+    row.lifecycle.check(row.lifecycle.claimed, settlement.state)
     with org_scope(row.org_id):
         if settlement.record is not None:
             settlement.record()
-        held = type(row).objects.filter(pk=row.pk, state=lifecycle.claimed, claim_token=row.claim_token)
-        return _move(held, settlement) == 1
+        return _move(_held(row), settlement, **more) == 1
+
+
+def _held(row: DurableWork) -> models.QuerySet[Any]:
+    """The row as long as our claim to it holds."""
+    held = type(row).objects.filter(pk=row.pk, state=row.lifecycle.claimed)
+    return held.filter(claim_token=row.claim_token)
+
+
+def _after_error(row: DurableWork, state: str, error: Exception) -> Settlement:
+    """Where a row goes whose code raised: ``state`` after a growing wait, or given up.
+
+    A row whose fate is unknown is never given up for it: what it came to has to be found out first.
+    """
+    lost_leases = row.lost_leases + 1
+    columns = {"lost_leases": lost_leases}
+    said = f"{type(error).__name__} was raised; the log has the rest."
+    if state == row.lifecycle.waiting and lost_leases >= MOST_LOST_LEASES:
+        return Settlement(row.lifecycle.dead, error=f"{WORN_OUT} {said}", columns=columns)
+    if state != row.lifecycle.waiting:
+        return Settlement(state, error=said, columns=columns)
+    wait = min(FIRST_WAIT_AFTER_ERROR * 2 ** (lost_leases - 1), LONGEST_WAIT_AFTER_ERROR)
+    return Settlement(state, error=said, wait=wait, columns=columns)
 
 
 def move(
     model: type[DurableWork], org_id: UUID, pk: UUID, settlement: Settlement, *, sources: tuple[str, ...] = ()
 ) -> bool:
-    """Compare-and-swap outside a claim (receipts, reconciliation, people): True when this call moved it."""
-    allowed = model.lifecycle.sources(settlement.state)
-    wanted = tuple(source for source in sources if source in allowed) if sources else allowed
+    """Compare-and-swap outside a claim (receipts, reconciliation, people): True when this call moved it.
+
+    From ``sources``, else from every state that may become the settlement's. Raises ForbiddenTransition for
+    a source from which the table allows no such change.
+    """
+    for source in sources:
+        model.lifecycle.check(source, settlement.state)
+    wanted = sources or model.lifecycle.sources(settlement.state)
     with org_scope(org_id):
-        return _move(model.objects.filter(pk=pk, state__in=wanted), settlement) == 1
+        return _moved(model.objects.filter(pk=pk, state__in=wanted), settlement)
 
 
-def _move(rows: models.QuerySet[Any], settlement: Settlement) -> int:
+def _moved(rows: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True) -> bool:
+    moved = _move(rows, settlement, enters=enters) == 1
+    if moved and settlement.record is not None:
+        settlement.record()
+    return moved
+
+
+def _move(rows: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
     now = timezone.now()
+    entered = rows.model.lifecycle.columns_on_entering(settlement.state, now) if enters else {}
     columns: dict[str, Any] = {
         "state": settlement.state,
         "claim_token": None,
@@ -109,6 +218,8 @@ def _move(rows: models.QuerySet[Any], settlement: Settlement) -> int:
         "last_error": settlement.error[:2000],
         "next_attempt_at": now + settlement.wait,
         "updated_at": now,
+        **entered,
+        **more,
         **settlement.columns,
     }
     if settlement.uses_attempt:
@@ -117,39 +228,70 @@ def _move(rows: models.QuerySet[Any], settlement: Settlement) -> int:
 
 
 def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
-    """Moves rows whose lease ran out to the kind's ``lost`` state, due at once. Returns how many."""
+    """Moves rows whose lease ran out to the kind's ``lost`` state, due at once. Returns how many.
+
+    Where ``lost`` means waiting again, a row that lost its lease too often is given up instead.
+    """
     lifecycle = kind.model.lifecycle
     with platform_scope(f"release lost {kind.name}"):
         lapsed = kind.model.objects.filter(state=lifecycle.claimed, claimed_until__lt=now or timezone.now())
-        return _move(
-            lapsed, Settlement(lifecycle.lost, error="The worker stopped before the outcome was known.")
-        )
+        given_up = 0
+        if lifecycle.lost == lifecycle.waiting:
+            worn_out = lapsed.filter(lost_leases__gte=MOST_LOST_LEASES - 1)
+            given_up = _move(
+                worn_out, Settlement(lifecycle.dead, error=WORN_OUT), lost_leases=F("lost_leases") + 1
+            )
+        lost = Settlement(lifecycle.lost, error=STOPPED)
+        return given_up + _move(lapsed, lost, lost_leases=F("lost_leases") + 1)
 
 
-def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement:
-    """Does a claimed row's work and settles it. The connection goes back to the pool meanwhile."""
-    connection.close_if_unusable_or_obsolete()
-    settlement = kind.perform(claimed.row, claimed.prepared)
-    settle(claimed.row, settlement)
-    return settlement
-
-
-def resolve_due(kind: WorkKind[Work], limit: int = 100) -> int:
-    """Asks ``resolve`` about rows in the ``lost`` state that are due; returns how many were asked about."""
+def resolve_due(kind: WorkKind[Work], seconds: float = RESOLVE_SECONDS) -> int:
+    """Asks ``resolve`` about rows in the ``lost`` state that are due, the longest waiting first, for at most
+    ``seconds`` (and the last question's own time); returns how many were asked about."""
     if kind.resolve is None:
         return 0
-    lost = kind.model.lifecycle.lost
+    ends = time.monotonic() + seconds
+    asked = 0
+    while time.monotonic() < ends:
+        row = _next_unresolved(kind)
+        if row is None:
+            break
+        _resolve(kind, row)
+        asked += 1
+    return asked
+
+
+def _next_unresolved(kind: WorkKind[Work]) -> Work | None:
+    """Takes one row to ask about: other sweepers leave it alone for as long as a lease lasts."""
+    now = timezone.now()
     with platform_scope(f"find unresolved {kind.name}"):
-        rows = list(
-            kind.model.objects.filter(state=lost, next_attempt_at__lte=timezone.now()).order_by(
-                "next_attempt_at"
-            )[:limit]
-        )
-    for row in rows:
+        due = kind.model.objects.filter(state=kind.model.lifecycle.lost, next_attempt_at__lte=now)
+        row = due.order_by("next_attempt_at").select_for_update(skip_locked=True, of=("self",)).first()
+        if row is not None:
+            row.next_attempt_at = now + kind.lease
+            row.save(update_fields=["next_attempt_at", "updated_at"])
+    return row
+
+
+def _resolve(kind: WorkKind[Work], row: Work) -> None:
+    """Asks about one row. An answer counts only if nothing happened to the row while it was being found."""
+    assert kind.resolve is not None
+    lifecycle = kind.model.lifecycle
+    try:
         settlement = kind.resolve(row)
-        if settlement is not None:
-            move(kind.model, row.org_id, row.pk, settlement, sources=(lost,))
-    return len(rows)
+        if settlement is None:
+            return
+        if settlement.state == lifecycle.waiting and row.lost_leases >= MOST_LOST_LEASES:
+            settlement = Settlement(lifecycle.dead, error=WORN_OUT, uses_attempt=False)
+        lifecycle.check(lifecycle.lost, settlement.state)
+        with org_scope(row.org_id):
+            unchanged = kind.model.objects.filter(pk=row.pk, state=lifecycle.lost, updated_at=row.updated_at)
+            _moved(unchanged, settlement, enters=settlement.state != lifecycle.lost)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        # It stays as it is, to be asked about again when the time taken for it is over.
+        logger.exception("work_not_resolved", kind=kind.name, id=str(row.pk), error=type(error).__name__)
 
 
 def count_due(kind: WorkKind[Work]) -> int:
@@ -164,6 +306,6 @@ def count_due(kind: WorkKind[Work]) -> int:
 def redrive(model: type[DurableWork], org_id: UUID, pk: UUID, columns: dict[str, Any] | None = None) -> bool:
     """Puts a dead row back in the queue with fresh attempts. True when this call did it: pressing twice
     redrives once."""
-    lifecycle = model.lifecycle
-    settlement = Settlement(lifecycle.waiting, uses_attempt=False, columns={"attempts": 0, **(columns or {})})
-    return move(model, org_id, pk, settlement, sources=(lifecycle.dead,))
+    fresh = {"attempts": 0, "lost_leases": 0, **(columns or {})}
+    settlement = Settlement(model.lifecycle.waiting, uses_attempt=False, columns=fresh)
+    return move(model, org_id, pk, settlement, sources=(model.lifecycle.dead,))
