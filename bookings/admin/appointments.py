@@ -149,14 +149,9 @@ class AppointmentAdmin(BookingPage):
         """A visit is cancelled, never deleted."""
         return False
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
+    def fits(self, act: str, row: Appointment) -> bool:
         """Only a visit that still stands can be cancelled."""
-        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        return (
-            offered
-            if self.get_queryset(request).filter(pk=object_id, status__in=LIVE_STATES).exists()
-            else []
-        )
+        return is_live(row)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -244,38 +239,39 @@ def visit_panels(visit: Appointment) -> list[dict[str, Any]]:
         .select_related("org")
         .order_by("created_at")
     )
-    rows = [
-        (
-            link(page_of("messaging_message", text.pk), text.get_kind_display()),
-            label(text.get_state_display(), TEXT_TONES[text.state]),
-            clinic_time(text, text.created_at),
-            text.last_error or "–",
-        )
-        for text in texts[:50]
-    ]
-    pushes = [
-        (
-            link(page_of("bookings_calendarpush", push.pk), "Calendar event"),
-            label(push.get_state_display(), PUSH_TONES[push.state]),
-            clinic_time(push, push.pushed_at),
-            push.last_error or "–",
-        )
-        for push in CalendarPush.objects.filter(appointment=visit).select_related("org")
-    ]
+    pushes = CalendarPush.objects.filter(appointment=visit).select_related("org")
     return [
         {
             "title": "Texts about this visit",
             "columns": ("Text", "State", "Written", "What happened"),
-            "rows": rows,
+            "rows": [_text_row(text) for text in texts[:50]],
             "empty": "No text was written about it.",
         },
         {
             "title": "On the calendar",
             "columns": ("Event", "State", "Since", "What happened"),
-            "rows": pushes,
+            "rows": [_push_row(push) for push in pushes],
             "empty": "Nothing was written to a calendar.",
         },
     ]
+
+
+def _text_row(text: Message) -> tuple[Any, ...]:
+    return (
+        link(page_of("messaging_message", text.pk), text.get_kind_display()),
+        label(text.get_state_display(), TEXT_TONES[text.state]),
+        clinic_time(text, text.created_at),
+        text.last_error or "–",
+    )
+
+
+def _push_row(push: CalendarPush) -> tuple[Any, ...]:
+    return (
+        link(page_of("bookings_calendarpush", push.pk), "Calendar event"),
+        label(push.get_state_display(), PUSH_TONES[push.state]),
+        clinic_time(push, push.pushed_at),
+        push.last_error or "–",
+    )
 
 
 # --- The start page ------------------------------------------------------------------------------

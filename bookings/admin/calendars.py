@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from bookings.models import BusyBlock, CalendarConnection, CalendarPush
+from bookings.states import PushState
 from voxanne.durable import work
 from voxanne.staff.asking import Told, asks_about_row
 from voxanne.staff.audit import record_act
@@ -71,9 +72,8 @@ class CalendarPushAdmin(ReadOnly, ClinicAdmin):
     )
     readonly_fields = ("to_visit", "state_badge", "pushed")
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
-        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        return offered if self.get_queryset(request).filter(pk=object_id, state="dead").exists() else []
+    def fits(self, act: str, row: CalendarPush) -> bool:
+        return row.state == PushState.DEAD
 
     @asks_about_row(
         "Redrive",

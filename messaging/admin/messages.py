@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, open_dead_letters
+from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
@@ -142,12 +142,9 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return [*super().get_list_display(request), buttons(request, "messaging_message", ROW_BUTTONS)]
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
+    def fits(self, act: str, row: Message) -> bool:
         """Only a dead letter can be redriven or discarded."""
-        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        return (
-            offered if self.get_queryset(request).filter(pk=object_id, state="dead_letter").exists() else []
-        )
+        return is_dead(row)
 
     @shown("State", ordering="state", badge=STATE_TONES)
     def state_badge(self, message: Message) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -88,8 +88,8 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the id of the newest visit that came of each call."""
         visits = Appointment.objects.filter(call_id=OuterRef("pk")).order_by("-created_at").values("pk")
-        calls: QuerySet[Any] = super().get_queryset(request)
-        return calls.annotate(visit_id=Subquery(visits[:1]))
+        calls: Any = super().get_queryset(request).annotate(visit_id=Subquery(visits[:1]))
+        return cast(QuerySet[Any], calls)
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         return [

@@ -87,7 +87,6 @@ def asks_about_row(
         themed = themed_action(
             confirmed,
             description=name,
-            permissions=[permission],
             icon=icon or None,
             variant=ActionVariant.DANGER if grave else ActionVariant.PRIMARY,
             dialog=dialog,
@@ -100,6 +99,8 @@ def asks_about_row(
             response: HttpResponse = themed(admin, request, object_id=object_id)
             return response
 
+        # Not the theme's own ``permissions``: it looks those up in the database before there is one.
+        guarded.needs = permission  # type: ignore[attr-defined]
         return guarded
 
     return as_action
@@ -148,9 +149,8 @@ def asks_about_rows(
                 told = act(admin, request, rows, given.cleaned_data)
                 messages.add_message(request, messages.SUCCESS if told.done else messages.WARNING, told.text)
                 return None
-            return _question_page(
-                admin, request, rows, given, act.__name__, question, explanation, yes, grave
-            )
+            texts = {"title": question, "explanation": explanation, "yes": yes, "grave": grave}
+            return _question_page(admin, request, rows, {**texts, "form": given, "action": act.__name__})
 
         asked.short_description = name  # type: ignore[attr-defined]
         asked.needs = permission  # type: ignore[attr-defined]
@@ -160,25 +160,12 @@ def asks_about_rows(
 
 
 def _question_page(
-    admin: Any,
-    request: HttpRequest,
-    rows: Sequence[Any],
-    given: Any,
-    action: str,
-    question: str,
-    explanation: str,
-    yes: str,
-    grave: bool,
+    admin: Any, request: HttpRequest, rows: Sequence[Any], question: dict[str, Any]
 ) -> HttpResponse:
     context = {
         **admin.admin_site.each_context(request),
-        "title": question,
-        "explanation": explanation,
-        "yes": yes,
-        "grave": grave,
+        **question,
         "rows": rows,
-        "form": given,
-        "action": action,
         "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "opts": admin.opts,
         "media": admin.media,

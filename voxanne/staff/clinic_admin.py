@@ -81,6 +81,22 @@ class ClinicAdmin(ListedPage):
         held = {name for name, needed in needs.items() if not needed or people.holds(request, needed)}
         return {name: action for name, action in actions.items() if name in held}
 
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """The acts offered on this row's page: those the person may do at its clinic, and that fit its state."""
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            return []
+        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
+        return [
+            act
+            for act in offered
+            if people.holds(request, act.method.needs, row) and self.fits(act.method.__name__, row)
+        ]
+
+    def fits(self, act: str, row: Any) -> bool:
+        """Whether ``act`` makes sense for the row as it stands."""
+        return True
+
     def row(self, request: HttpRequest, object_id: str, *, lock: bool = False) -> Any:
         """The row of this id, among those the person may see. Raises Http404."""
         rows = self.get_queryset(request)
