@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,14 @@ CACHES = {
         "LOCATION": redis_url(REDIS_DATABASES["cache"]),
         "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
         "KEY_PREFIX": "voxanne",
-    }
+    },
+    # Answers "cannot count" where Redis is away; each limit says what that means.
+    "ratelimit": {
+        "BACKEND": "monitoring.limit_cache.LimitCache",
+        "LOCATION": redis_url(REDIS_DATABASES["cache"]),
+        "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25},
+        "KEY_PREFIX": "limits",
+    },
 }
 # Staff stay signed in while Redis is away.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -241,6 +249,23 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+
+# --- Limits: requests/period, the period as 15m, h, 30s ------------------------------------------
+
+RATE_LIMITS = {
+    "clinic_api": env.text("RATE_LIMIT_CLINIC_API", "1000/h"),
+    "booking_address": env.text("RATE_LIMIT_BOOKING_ADDRESS", "100/m"),
+    "anonymous": env.text("RATE_LIMIT_ANONYMOUS", "100/15m"),
+    "patient_links": env.text("RATE_LIMIT_PATIENT_LINKS", "60/m"),
+    # Above this a forged credential is told to wait, and no longer that it is wrong.
+    "forged": env.text("RATE_LIMIT_FORGED", "30/s"),
+}
+RATELIMIT_USE_CACHE = "ratelimit"
+env.faults += [
+    f"RATE_LIMIT_{name.upper()} must read like 100/15m or 30/s."
+    for name, rate in RATE_LIMITS.items()
+    if not re.fullmatch(r"[1-9]\d*/\d*[smhd]", rate)
+]
 
 # --- People -------------------------------------------------------------------------------------
 
