@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from messaging.models import OptOut
+from messaging.models import Message, OptOut
 
 
 def has_opted_out(org_id: UUID, *, sender: str, recipient: str) -> bool:
@@ -22,4 +22,11 @@ def record(org_id: UUID, *, sender: str, recipient: str, opted_out: bool, source
     """Adds a line to the ledger. Inside the clinic's scope."""
     OptOut.objects.create(
         org_id=org_id, sender=sender, recipient=recipient, opted_out=opted_out, source=source
+    )
+
+
+def record_carrier_block(message: Message) -> None:
+    """The provider or carrier says that this person takes no texts from this sender."""
+    record(
+        message.org_id, sender=message.sender, recipient=message.recipient, opted_out=True, source="carrier"
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent
+from messaging import consent, tries
 from messaging.models import Message
+from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
@@ -17,11 +20,14 @@ from voxanne.durable.work import move
 from voxanne.tenancy.scope import org_scope
 
 ARRIVED = frozenset({"delivered", "read"})
-FAILED = frozenset({"undelivered", "failed"})
+# Before these nobody knows that Twilio has the text; the first receipt says so.
+OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
+    """What Twilio says of the text ``sid``: its status, and the code of what went wrong."""
+
     sid: str
     status: str
     error_code: int | None
@@ -33,46 +39,71 @@ def apply_receipt(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
     Any receipt proves that Twilio has the text, so it also settles a message in ``unknown`` or ``sending``.
     The row is locked: of receipts that come at once, none overwrites a later word with an earlier one.
     """
+    if not receipt.sid:
+        return False
+    try:
+        return _apply(org_id, message_id, receipt)
+    except IntegrityError:
+        # A text of the very same words was taken for this one meanwhile; from now on it holds the SID.
+        return _apply(org_id, message_id, receipt)
+
+
+def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
     with org_scope(org_id):
-        message = Message.objects.select_for_update().filter(pk=message_id).first()
-        if message is None or _is_old(message, receipt):
+        message = _spoken_of(message_id, receipt)
+        if message is None:
             return False
-        settlement = _settlement(message, receipt)
-        moved = move(Message, org_id, message_id, settlement)
-        if not moved and message.state == settlement.state:
-            Message.objects.filter(pk=message_id).update(provider_status=receipt.status)
-        if moved and settlement.state == MessageState.SUPPRESSED:
-            consent.record(
-                org_id, sender=message.sender, recipient=message.recipient, opted_out=True, source="carrier"
-            )
+        is_known = tries.is_known(message, receipt.sid)
+        if not is_known:
+            tries.note_sid(message, receipt.sid)
+        if not _says_something_new(message, receipt, is_known):
+            return False
+        settlement = settlement_of(message, receipt)
+        moved = move(Message, org_id, message.pk, settlement)
+        if not moved and message.state == settlement.state and message.provider_sid == receipt.sid:
+            Message.objects.filter(pk=message.pk).update(provider_status=receipt.status)
         return moved
 
 
-def _is_old(message: Message, receipt: Receipt) -> bool:
-    if message.provider_sid and message.provider_sid != receipt.sid:
-        return False
-    return outcomes.receipt_rank(receipt.status) <= outcomes.receipt_rank(message.provider_status) and bool(
-        message.provider_status
-    )
+def _spoken_of(message_id: UUID, receipt: Receipt) -> Message | None:
+    """The message that holds the SID, else the one that the receipt's address names. Of two equal texts to one
+    person the list at Twilio may have given the one's SID to the other: then they have changed places."""
+    rows = Message.objects.select_for_update()
+    return rows.filter(provider_sid=receipt.sid).first() or rows.filter(pk=message_id).first()
 
 
-def _settlement(message: Message, receipt: Receipt) -> Settlement:
+def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:
+    if message.provider_sid == receipt.sid:
+        known = outcomes.receipt_rank(message.provider_status)
+        return not message.provider_status or outcomes.receipt_rank(receipt.status) > known
+    if receipt.status in ARRIVED:
+        return True
+    # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
+    # while the message's fate is open.
+    return not is_known and (not message.provider_sid or message.state in OPEN)
+
+
+def settlement_of(message: Message, receipt: Receipt) -> Settlement:
+    """Where this word of Twilio's leads, with what it leaves behind. Also for what Twilio's list says."""
     now = timezone.now()
     columns: dict[str, Any] = {"provider_sid": receipt.sid, "provider_status": receipt.status}
     if message.sent_at is None:
         columns["sent_at"] = now
-    if receipt.status in ARRIVED:
-        columns["delivered_at"] = now
-        return Settlement(MessageState.DELIVERED, uses_attempt=False, columns=columns)
-    if receipt.status in FAILED:
-        return _failure(receipt, columns | {"error_code": receipt.error_code})
-    return Settlement(MessageState.SENT, uses_attempt=False, columns=columns)
-
-
-def _failure(receipt: Receipt, columns: dict[str, Any]) -> Settlement:
-    code = receipt.error_code or 0
-    reason = outcomes.spoken_reason(code)
-    if outcomes.fault_of_code(code) == outcomes.Fault.OPT_OUT:
-        return Settlement(MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason)
-    columns["dead_lettered_at"] = timezone.now()
+    outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome
+    if outcome is TryOutcome.ACCEPTED:
+        return _good_word(receipt, columns | {"error_code": None})
+    columns["error_code"] = receipt.error_code
+    reason = outcomes.spoken_reason(receipt.error_code)
+    if outcome is TryOutcome.OPTED_OUT:
+        record = partial(consent.record_carrier_block, message)
+        return Settlement(
+            MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
+        )
     return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason)
+
+
+def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:
+    if receipt.status in ARRIVED:
+        columns["delivered_at"] = timezone.now()
+        return Settlement(MessageState.DELIVERED, uses_attempt=False, columns=columns)
+    return Settlement(MessageState.SENT, uses_attempt=False, columns=columns)

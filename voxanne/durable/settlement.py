@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,3 +24,14 @@ class Settlement:
     wait: timedelta = timedelta(0)
     columns: Mapping[str, Any] = field(default_factory=dict)
     record: Callable[[], None] | None = None
+
+    def also(self, record: Callable[[], None]) -> Settlement:
+        """The same, leaving this behind too."""
+        first = self.record
+
+        def both() -> None:
+            if first is not None:
+                first()
+            record()
+
+        return replace(self, record=both)

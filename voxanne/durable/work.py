@@ -47,8 +47,8 @@ class WorkKind(Generic[Work]):
     ``prepare`` runs in the claim's own transaction and returns what ``perform`` will need from the database.
     ``perform`` then works outside any transaction and returns how it ended; it never raises for what the
     other side does. ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
-    ``repeat_when_overtaken``: a worker whose claim was taken from it may have undone what its successor did,
-    so the row is worked off once more; for work that may be repeated freely.
+    ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
+    somebody else's, but what the late worker did or learnt may matter to it.
     """
 
     name: str
@@ -59,7 +59,7 @@ class WorkKind(Generic[Work]):
     queue: str
     resolve: Callable[[Work], Settlement | None] | None = None
     order: tuple[str, ...] = ("next_attempt_at",)
-    repeat_when_overtaken: bool = False
+    overtaken: Callable[[Work, Settlement], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,40 +128,43 @@ def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:
         return None
     try:
         settlement = kind.perform(row, claimed.prepared)
-        held = _settle_surely(row, settlement)
+        _settle_surely(kind, row, settlement)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         logger.exception("work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__)
         settlement = _after_error(row, row.lifecycle.lost, error)
-        held = _settle(row, settlement)
-    if not held and kind.repeat_when_overtaken:
-        again = Settlement(row.lifecycle.waiting, uses_attempt=False)
-        move(kind.model, row.org_id, row.pk, again)
+        _settle(row, settlement, kind.overtaken)
     return settlement
 
 
 def settle(row: DurableWork, settlement: Settlement) -> bool:
     """Records how the claimed row's try ended. False when the claim is no longer ours: the lease ran out,
     or a receipt settled it first; then nothing is changed."""
-    return _settle(row, settlement, lost_leases=0)
+    return _settle(row, settlement, None, lost_leases=0)
 
 
-def _settle_surely(row: DurableWork, settlement: Settlement) -> bool:
+def _settle_surely(kind: WorkKind[Work], row: Work, settlement: Settlement) -> bool:
     """A second time on a fresh connection: the outcome is known now, and a restarted database asks for no more."""
     try:
-        return settle(row, settlement)
+        return _settle(row, settlement, kind.overtaken, lost_leases=0)
     except (OperationalError, InterfaceError):
         connection.close()
-        return settle(row, settlement)
+        return _settle(row, settlement, kind.overtaken, lost_leases=0)
 
 
-def _settle(row: DurableWork, settlement: Settlement, **more: Any) -> bool:
+def _settle(
+    row: Work, settlement: Settlement, overtaken: Callable[[Work, Settlement], None] | None, **more: Any
+) -> bool:
     row.lifecycle.check(row.lifecycle.claimed, settlement.state)
     with org_scope(row.org_id):
+        # The row first, then what belongs to it: everybody locks in this order.
+        held = _move(_held(row), settlement, **more) == 1
         if settlement.record is not None:
             settlement.record()
-        return _move(_held(row), settlement, **more) == 1
+        if not held and overtaken is not None:
+            overtaken(row, settlement)
+    return held
 
 
 def _held(row: DurableWork) -> models.QuerySet[Any]:
