@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
+from django.utils import timezone
 
 from messaging.segments import measure, plain
 from messaging.states import MessageKind, MessageState
@@ -82,8 +83,17 @@ def enqueue(
 
 
 def cancel_about(org_id: UUID, about: str) -> int:
-    """Withdraws what is still queued about this subject; returns how many. Inside the clinic's scope."""
+    """Withdraws what is still queued about this subject; returns how many. Inside the clinic's scope.
+
+    What is on its way, or may be, is left to its fate but not sent again: its time is over.
+    """
     from messaging.models import Message
 
-    waiting = Message.objects.filter(org_id=org_id, about=about, state=MessageState.QUEUED)
-    return waiting.update(state=MessageState.CANCELED)
+    now = timezone.now()
+    said_about = Message.objects.filter(org_id=org_id, about=about)
+    withdrawn = said_about.filter(state=MessageState.QUEUED).update(
+        state=MessageState.CANCELED, updated_at=now
+    )
+    under_way = said_about.filter(state__in=(MessageState.SENDING, MessageState.UNKNOWN), expires_at__gt=now)
+    under_way.update(expires_at=now)
+    return withdrawn
