@@ -18,7 +18,7 @@ from bookings.models import Appointment, CalendarConnection, CalendarPush
 from bookings.states import LIVE_STATES, PushState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
-from voxanne.durable.work import WorkKind
+from voxanne.durable.work import WorkKind, move
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope
 
@@ -93,6 +93,7 @@ def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
     except google.CalendarFault as fault:
         return _after_fault(push, prepared, fault)
     finally:
+        session.close()
         _keep_token(prepared.calendar, session)
     columns = {
         "event_id": prepared.event.id,
@@ -109,6 +110,12 @@ def _after_fault(push: CalendarPush, prepared: Prepared, fault: google.CalendarF
         return Settlement(PushState.DEAD, error=str(fault))
     wait = min(FIRST_WAIT * 2 ** min(push.attempts, 10), LONGEST_WAIT)
     return Settlement(PushState.QUEUED, error=str(fault), wait=wait)
+
+
+def push_again(push: CalendarPush, settlement: Settlement) -> None:
+    """The visit changed while its event was being written, and the late write may have landed last: once more."""
+    if move(CalendarPush, push.org_id, push.pk, Settlement(PushState.QUEUED, uses_attempt=False)):
+        hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, push.org_id, push.pk)
 
 
 def _mark_broken(calendar: CalendarConnection, reason: str) -> None:
@@ -135,4 +142,5 @@ CALENDAR_PUSH = WorkKind(
     perform=push_event,
     lease=timedelta(seconds=60),
     queue=CALENDAR_QUEUE,
+    overtaken=push_again,
 )

@@ -16,11 +16,14 @@ from urllib.parse import quote
 import requests
 from django.conf import settings
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials
 
-from bookings.calendars.google.errors import CalendarOutcome, outcome_of_response
+from bookings.calendars.google.errors import CalendarOutcome, outcome_of_response, reasons_in
 from bookings.models import CalendarConnection
+
+# The token service's words for "your program is not welcome": nothing that a clinic could mend by reconnecting.
+REFUSED_CLIENT = frozenset({"invalid_client", "unauthorized_client", "deleted_client", "disabled_client"})
 
 
 class CalendarFault(RuntimeError):
@@ -57,6 +60,17 @@ class Event:
         }
 
 
+class OneTry(Request):
+    """Asks the token service once, within our time-outs: google-auth would sleep and ask again, or wait for two
+    minutes, while a worker stands still."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().__call__(*args, **{**kwargs, "timeout": settings.GOOGLE_TIMEOUT})
+        if response.status in (408, 429) or response.status >= 500:
+            raise TransportError(f"The token service answered {response.status}.")
+        return response
+
+
 class Session:
     """One provider's calendar, opened with its own credentials."""
 
@@ -71,7 +85,8 @@ class Session:
             # google-auth compares with naive UTC.
             expiry=expires.astimezone(UTC).replace(tzinfo=None) if expires else None,
         )
-        self._http = AuthorizedSession(self._credentials, refresh_timeout=settings.GOOGLE_TIMEOUT[1])
+        self._token_http = requests.Session()
+        self._http = AuthorizedSession(self._credentials, auth_request=OneTry(self._token_http))
         calendar = quote(connection.calendar_id, safe="")
         self._events = f"{settings.GOOGLE_API_BASE_URL}/calendar/v3/calendars/{calendar}/events"
 
@@ -83,6 +98,10 @@ class Session:
     def expires_at(self) -> datetime | None:
         expiry = self._credentials.expiry
         return expiry.replace(tzinfo=UTC) if expiry else None
+
+    def close(self) -> None:
+        self._http.close()
+        self._token_http.close()
 
     def put(self, event: Event) -> None:
         """Inserts the event, or brings the one of this id up to date. Raises CalendarFault."""
@@ -100,9 +119,7 @@ class Session:
         try:
             response = self._http.request(method, url, json=body, timeout=settings.GOOGLE_TIMEOUT)
         except RefreshError as error:
-            if error.retryable:
-                raise CalendarFault("Google's token service did not answer.") from error
-            raise CalendarFault("Google no longer accepts this connection.", needs_reauth=True) from error
+            raise _refused_refresh(error) from error
         except (TransportError, GoogleAuthError, requests.RequestException) as error:
             raise CalendarFault(f"Google could not be reached ({type(error).__name__}).") from error
         return outcome_of_response(response.status_code, _json(response))
@@ -115,6 +132,14 @@ class Session:
             permanent=outcome in (CalendarOutcome.PERMANENT, CalendarOutcome.GONE),
             needs_reauth=outcome is CalendarOutcome.REAUTHORISE,
         )
+
+
+def _refused_refresh(error: RefreshError) -> CalendarFault:
+    refused = reasons_in(error.args[1] if len(error.args) > 1 else None) & REFUSED_CLIENT
+    if refused:
+        said = ", ".join(sorted(refused))
+        return CalendarFault(f"Google refuses our client ({said}): check GOOGLE_CLIENT_ID and its secret.")
+    return CalendarFault("Google no longer accepts this connection.", needs_reauth=True)
 
 
 def _json(response: requests.Response) -> dict[str, Any]:
