@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -39,6 +40,14 @@ WORKER = (
 )
 BEAT = "celery -q -A voxanne beat --pidfile= -l warning"
 
+# Celery closes a task's connection at its end: with a pool it is handed on, not opened anew for each task.
+WORKER_CONNECTIONS = "16"
+
+
+def yielding(command: list[str]) -> list[str]:
+    """The command at a lower priority: on one machine, what a caller waits for comes before what can wait."""
+    return ["nice", "-n", "5", *command] if shutil.which("nice") else command
+
 
 def process_specs(options: StackOptions) -> list[ProcessSpec]:
     """The stack's processes. The sandbox stops last: work that is being finished still talks to it."""
@@ -52,10 +61,10 @@ def process_specs(options: StackOptions) -> list[ProcessSpec]:
     files = str(options.data / "sandbox")
     sandbox = python("voxanne.sandbox", "--quiet", "--port", str(options.sandbox_port), "--data-dir", files)
     return [
-        ProcessSpec("sandbox", sandbox, stop_rank=1),
+        ProcessSpec("sandbox", yielding(sandbox), stop_rank=1),
         ProcessSpec("web", python(WEB, *listening(options.port))),
         ProcessSpec("sockets", python(SOCKETS, *listening(options.ws_port))),
-        ProcessSpec("worker", python(WORKER)),
+        ProcessSpec("worker", yielding(python(WORKER)), environment={"DATABASE_POOL_SIZE": WORKER_CONNECTIONS}),
         ProcessSpec("beat", python(BEAT)),
     ]
 

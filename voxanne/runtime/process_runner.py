@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGTERM
 from typing import IO
@@ -29,11 +29,15 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """A long-running process; those of the lowest ``stop_rank`` are stopped first, together."""
+    """A long-running process; those of the lowest ``stop_rank`` are stopped first, together.
+
+    ``environment`` is added to the stack's own.
+    """
 
     name: str
     command: Sequence[str]
     stop_rank: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,10 +103,11 @@ class ProcessRunner:
         return "\n".join(f"{name}:\n{tail}" for name, tail in tails.items() if tail)
 
     def _spawn(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
+        environment = {**self._environment, **spec.environment}
         if self._quiet:
             with open(open_log(self._data, spec.name), "ab") as log:
-                return start_child(spec.command, self._environment, log, subprocess.STDOUT)
-        popen = start_child(spec.command, self._environment, subprocess.PIPE, subprocess.STDOUT)
+                return start_child(spec.command, environment, log, subprocess.STDOUT)
+        popen = start_child(spec.command, environment, subprocess.PIPE, subprocess.STDOUT)
         self._readers.append(follow(popen, lambda line: self._terminal.prefixed(spec.name, line)))
         return popen
 
