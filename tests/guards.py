@@ -49,6 +49,5 @@ def taken_out(guard: Guard, cursor: Cursor) -> Iterator[None]:
 
 def _replace(guard: Guard, definition: str, cursor: Cursor) -> None:
     cursor.execute(
-        f"ALTER TABLE {guard.table} DROP CONSTRAINT {guard.name},"
-        f" ADD CONSTRAINT {guard.name} {definition}"
+        f"ALTER TABLE {guard.table} DROP CONSTRAINT {guard.name}, ADD CONSTRAINT {guard.name} {definition}"
     )

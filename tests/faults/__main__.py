@@ -1,0 +1,106 @@
+"""``python -m tests.faults [--list] [--only NAME …] [--no-controls]``: the fault runs and their controls."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from types import ModuleType
+
+from tests.faults import (
+    any_provider,
+    moving_slot,
+    overlapping,
+    redis_emptied,
+    same_slot,
+    tool_call_copies,
+    worker_killed,
+)
+from tests.faults.callers import all_at_once, tool_call
+from tests.faults.rows import Row, Shown, table
+from tests.faults.stack import Stack, running_stack
+from voxanne.runtime.faults import RuntimeFault
+
+RUNS: dict[str, ModuleType] = {
+    module.NAME: module
+    for module in (
+        same_slot,
+        overlapping,
+        any_provider,
+        moving_slot,
+        tool_call_copies,
+        worker_killed,
+        redis_emptied,
+    )
+}
+WARM_UP_CALLS = 48
+BEGAN = time.monotonic()
+
+
+def main() -> int:
+    asked = _arguments()
+    if asked.list:
+        for name, module in RUNS.items():
+            print(f"{name:<18}{(module.__doc__ or '').strip()}")
+        return 0
+    # However we are told to stop, the stack ends on the way out.
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.default_int_handler)
+    try:
+        with running_stack(say) as stack:
+            _warm_up(stack)
+            shown = [_show(stack, name, controls=not asked.no_controls) for name in asked.only or RUNS]
+            say("stopping")
+    except RuntimeFault as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"\n{table(shown)}\n")
+    failed = [each.run.name for each in shown if not each.good]
+    print(f"Failed: {', '.join(failed)}." if failed else "Nothing was lost, doubled or leaked.", flush=True)
+    return 1 if failed else 0
+
+
+def say(text: str) -> None:
+    print(f"[{time.monotonic() - BEGAN:6.1f} s] {text}", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the runs and what they do")
+    parser.add_argument("--only", nargs="+", choices=list(RUNS), metavar="NAME", help="only these runs")
+    parser.add_argument("--no-controls", action="store_true", help="leave the controls out")
+    return parser.parse_args()
+
+
+def _warm_up(stack: Stack) -> None:
+    """Every thread of the web server has answered once, so that no run measures its start."""
+    look = {"date": stack.fresh_day().isoformat()}
+    calls = [tool_call(stack.clinic, "checkAvailability", look) for _ in range(WARM_UP_CALLS)]
+    faults = [answer.fault for answer in all_at_once(stack.options.port, calls) if answer.fault]
+    if faults:
+        raise RuntimeFault(f"The stack does not answer: {faults[0]}\n{stack.log_tails()}")
+
+
+def _show(stack: Stack, name: str, *, controls: bool) -> Shown:
+    module = RUNS[name]
+    run = _row(stack, name, "", module.run)
+    return Shown(run, _row(stack, name, " without guard", module.control) if controls else None)
+
+
+def _row(stack: Stack, name: str, what: str, play: object) -> Row:
+    """A run that cannot be played to its end has not held; a control that cannot has caught nothing."""
+    say(f"{name}{what} …")
+    try:
+        row = play(stack)  # type: ignore[operator]
+    except (RuntimeFault, OSError) as fault:
+        row = Row(name, str(fault), held=bool(what))
+    assert isinstance(row, Row)
+    say(f"{name}{what}: {row.figures}")
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Valkey stops with texts in the queue, people go on booking, and it comes back empty."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from tests.faults import evidence
+from tests.faults.rows import Row
+from tests.faults.stack import Stack
+from tests.faults.texts import book_texts, copies_on_phones
+from voxanne.runtime.faults import RuntimeFault
+
+NAME = "redis-emptied"
+TEXTS_BEFORE, TEXTS_MEANWHILE = 100, 100
+OUTAGE_SECONDS = 20.0
+ON_THEIR_WAY_SECONDS = 60.0
+ARRIVED_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Outage:
+    """``still_queued``: texts that were not on their way 60 s after Valkey's return."""
+
+    mark: datetime
+    slowest: float
+    queued: int
+    seconds: float
+    still_queued: int
+
+
+def run(stack: Stack) -> Row:
+    outage = _outage(stack)
+    _wait_until_arrived(stack, outage)
+    phones = copies_on_phones(stack, outage.mark)
+    once = phones == [1] * (TEXTS_BEFORE + TEXTS_MEANWHILE)
+    figures = (
+        f"{TEXTS_MEANWHILE} bookings while it was away for {OUTAGE_SECONDS:g} s, slowest answer "
+        f"{outage.slowest:.0f} ms; "
+        f"{outage.queued} texts queued at its return, on their way {outage.seconds:.1f} s after it; "
+        f"{phones.count(1)} arrived once, {sum(copies > 1 for copies in phones)} twice or more, {phones.count(0)} never"
+    )
+    return Row(NAME, figures, once and not outage.still_queued and outage.slowest < 1000)
+
+
+def control(stack: Stack) -> Row:
+    """The same without the sweeper, which beat rings."""
+    stack.kill("beat")
+    outage = _outage(stack)
+    stack.restart("beat")
+    _wait_until_arrived(stack, outage)
+    figures = (
+        f"no sweeper: {outage.still_queued} of {outage.queued} texts still queued {ON_THEIR_WAY_SECONDS:g} s after "
+        "Valkey's return; all arrived once the sweeper was back"
+    )
+    return Row(NAME, figures, not outage.still_queued)
+
+
+def _outage(stack: Stack) -> Outage:
+    mark, worker = evidence.now(stack), stack.processes["worker"]
+    # A worker that stands still leaves its hints in Valkey, where they will be lost.
+    worker.pause()
+    book_texts(stack, TEXTS_BEFORE)
+    folder = stack.valkey_folder()
+    stack.stop_valkey()
+    stopped = time.monotonic()
+    stack.empty_valkey(folder)
+    worker.resume()
+    answers = book_texts(stack, TEXTS_MEANWHILE)
+    time.sleep(max(0.0, OUTAGE_SECONDS - (time.monotonic() - stopped)))
+    queued = evidence.states_since(stack, mark)["queued"]
+    stack.start_valkey()
+    seconds = _until_on_their_way(stack, mark)
+    still_queued = evidence.states_since(stack, mark)["queued"]
+    return Outage(mark, max(answer.milliseconds for answer in answers), queued, seconds, still_queued)
+
+
+def _until_on_their_way(stack: Stack, mark: datetime) -> float:
+    """Seconds until no text waits any more, or those after which the wait was given up."""
+    began = time.monotonic()
+    try:
+        return stack.until("on their way", lambda: _queued(stack, mark) == 0, ON_THEIR_WAY_SECONDS)
+    except RuntimeFault:
+        return time.monotonic() - began
+
+
+def _queued(stack: Stack, mark: datetime) -> int:
+    return evidence.states_since(stack, mark)["queued"]
+
+
+def _wait_until_arrived(stack: Stack, outage: Outage) -> None:
+    stack.until(
+        "every text delivered",
+        lambda: set(evidence.states_since(stack, outage.mark)) == {"delivered"},
+        ARRIVED_SECONDS,
+    )
