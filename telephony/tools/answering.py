@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -67,12 +67,20 @@ def clock_days(days: Sequence[DaySlots], zone: ZoneInfo) -> list[dict[str, Any]]
     return [{"date": each.day.isoformat(), "slots": clock_times(each.starts, zone)} for each in days]
 
 
+def spoken_on(day: date, today: date) -> str:
+    """Return "on Tuesday 24 November", or "today, Friday 20 November": nobody says "on today"."""
+    said = spoken_date(day, today)
+    return said if said.startswith(("today", "tomorrow")) else f"on {said}"
+
+
 def spoken_offer(asking: Asking, days: Sequence[DaySlots]) -> str:
     """One sentence that offers the first day's times, and the next day's first."""
     plan, today = asking.plan, asking.plan.today(asking.now)
     first = days[0]
-    offer = f"I have {spoken_times(first.starts, plan.zone, plan.country)} on {spoken_date(first.day, today)}"
+    offer = f"I have {spoken_times(first.starts, plan.zone, plan.country)} {spoken_on(first.day, today)}"
     if len(days) > 1:
         second = days[1]
-        offer += f", or {spoken_times(second.starts[:1], plan.zone, plan.country)} on {spoken_date(second.day, today)}"
+        offer += (
+            f", or {spoken_times(second.starts[:1], plan.zone, plan.country)} {spoken_on(second.day, today)}"
+        )
     return f"{offer}. Would one of these suit you?"

@@ -15,6 +15,7 @@ from telephony.vapi.payload import text
 DATE_FORM = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 TIME_FORM = re.compile(r"^\d{2}:\d{2}(:00)?$")
 SHORTEST_MINUTES, LONGEST_MINUTES = 5, 240
+UNREADABLE = "I did not quite get that. Could you say it again?"
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -30,22 +31,32 @@ class Asked:
     values: Mapping[str, Any]
 
     def text(self, name: str, longest: int = 120) -> str:
-        """Blank when missing. Numbers are read as text: a model may send a phone number so."""
+        """Blank when missing. Whole numbers are read as text: a model may send a phone number so.
+
+        Raises ArgumentMissing for any other kind of value.
+        """
         value = self.values.get(name)
+        if value is None:
+            return ""
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)[:longest]
+        if not isinstance(value, str):
+            raise ArgumentMissing(UNREADABLE)
         return text(value, longest)
 
     def required_text(self, name: str, question: str, longest: int = 500) -> str:
-        value = self.text(name, longest)
+        try:
+            value = self.text(name, longest)
+        except ArgumentMissing:
+            value = ""
         if not value:
             raise ArgumentMissing(question)
         return value
 
     def date(self, name: str) -> date:
         """A local date as YYYY-MM-DD. Raises BookingRefused (invalid_date)."""
-        value = self.text(name)
         try:
+            value = self.text(name)
             if DATE_FORM.match(value):
                 return date.fromisoformat(value)
         except ValueError:
@@ -54,8 +65,8 @@ class Asked:
 
     def time(self, name: str) -> time:
         """A local time as HH:MM. Raises BookingRefused (invalid_time)."""
-        value = self.text(name)
         try:
+            value = self.text(name)
             if TIME_FORM.match(value):
                 return time.fromisoformat(value)
         except ValueError:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
 from bookings.booking import Booked, BookingRefused, Wish, book
 from bookings.spoken import spelled, spoken_date, spoken_time
 from bookings.states import AppointmentSource
 from messaging.phone_numbers import InvalidPhoneNumber, is_withheld, normalise
 from telephony.tools.answering import Asking, ToolAnswer, answered
-from telephony.tools.asked import Asked
+from telephony.tools.asked import ArgumentMissing, Asked
+
+LONGEST_EMAIL = 254
 
 
 def book_appointment(asking: Asking, asked: Asked) -> ToolAnswer:
@@ -18,7 +23,7 @@ def book_appointment(asking: Asking, asked: Asked) -> ToolAnswer:
         source=AppointmentSource.VOICE,
         patient_name=asked.required_text("patientName", "May I have your name for the booking?", longest=120),
         phone=_phone(asking, asked),
-        email=asked.text("patientEmail", 254),
+        email=_email(asked),
         service=asked.text("serviceType") or None,
         provider=asked.text("provider") or None,
         length=asked.minutes("duration"),
@@ -33,6 +38,16 @@ def book_appointment(asking: Asking, asked: Asked) -> ToolAnswer:
         alreadyBooked=booked.already_booked,
         smsStatus=booked.sms_status,
     )
+
+
+def _email(asked: Asked) -> str:
+    """The address in small letters; blank when it is none: a visit is not refused for a misheard address."""
+    try:
+        address = asked.text("patientEmail", 400).lower()
+        validate_email(address)
+    except (ArgumentMissing, ValidationError):
+        return ""
+    return address if len(address) <= LONGEST_EMAIL else ""
 
 
 def _phone(asking: Asking, asked: Asked) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bookings.availability import MOST_SLOTS, Question, alternatives, free_on
 from bookings.booking import BookingRefused
 from bookings.slots import PartOfDay, spread
-from bookings.spoken import spoken_date, spoken_times
-from telephony.tools.answering import Asking, ToolAnswer, answered, clock_days, clock_times, spoken_offer
+from bookings.spoken import spoken_times
+from telephony.tools.answering import (
+    Asking,
+    ToolAnswer,
+    answered,
+    clock_days,
+    clock_times,
+    spoken_offer,
+    spoken_on,
+)
 from telephony.tools.asked import Asked
 
 
@@ -23,9 +33,11 @@ def check_availability(asking: Asking, asked: Asked) -> ToolAnswer:
     found = {"date": day.isoformat(), "slots": clock_times(slots, zone), "slotCount": len(free.starts)}
     if slots:
         times = spoken_times(slots[:3], zone, country)
-        return answered(f"On {spoken_date(day, today)} I have {times}. Which would you like?", **found)
-    days = alternatives(question, day)
-    nothing = f"There is nothing free on {spoken_date(day, today)}."
+        return answered(f"I have {times} {spoken_on(day, today)}. Which would you like?", **found)
+    # Where that part of the day is never free, the caller hears of the others.
+    days = alternatives(question, day) or alternatives(replace(question, part=None), day)
+    part = f"in the {question.part} " if question.part else ""
+    nothing = f"There is nothing free {part}{spoken_on(day, today)}."
     if not days:
         return answered(f"{nothing} Shall I take a message?", alternatives=[], **found)
     return answered(f"{nothing} {spoken_offer(asking, days)}", alternatives=clock_days(days, zone), **found)

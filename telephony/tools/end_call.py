@@ -9,6 +9,7 @@ from telephony.commands import queue_end
 from telephony.models import Call
 from telephony.tools.answering import Asking, ToolAnswer
 from telephony.tools.asked import Asked
+from telephony.vapi.payload import text
 
 
 class EndReason(StrEnum):
@@ -29,7 +30,8 @@ GOODBYES = {
 def end_call(asking: Asking, asked: Asked) -> ToolAnswer:
     reason = asked.choice("reason", EndReason, EndReason.COMPLETED) or EndReason.COMPLETED
     goodbye = GOODBYES[reason].format(clinic=asking.plan.name)
-    summary = asked.text("summary", 1000)
+    # Whatever kind of value it is, a summary never keeps a call from ending.
+    summary = text(asked.values.get("summary"), 1000)
     if summary:
         Call.objects.filter(pk=asking.call_id, summary="").update(summary=summary)
     remember_control_url(asking.call_id, asking.facts)
