@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,16 +17,24 @@ OUTSIDE = ("DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE")
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A folder that stays the runtime's whatever the test does to its own monkeypatch."""
     folder = tmp_path / "data"
-    monkeypatch.setenv("VOXANNE_DATA_DIR", str(folder))
-    for name in OUTSIDE:
-        monkeypatch.delenv(name, raising=False)
-    yield folder
-    servers.stop_servers()
+    with own_data_folder(folder):
+        yield folder
+        servers.stop_servers()
     shutil.rmtree(folder, ignore_errors=True)
     for place in store.SHARED_PLACES:
         store.drop_orphans(place)
+
+
+@contextmanager
+def own_data_folder(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOXANNE_DATA_DIR", str(folder))
+        for name in OUTSIDE:
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

@@ -24,16 +24,13 @@ from voxanne.runtime.state import (
     read_state,
 )
 
-from .conftest import OUTSIDE, query
+from .conftest import own_data_folder, query
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUrls]:
     folder = tmp_path_factory.mktemp("servers") / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VOXANNE_DATA_DIR", str(folder))
-        for name in OUTSIDE:
-            patch.delenv(name, raising=False)
+    with own_data_folder(folder):
         yield ensure_servers()
         stop_servers()
     shutil.rmtree(folder)

@@ -15,6 +15,8 @@ from voxanne.runtime.servers import ensure_servers, server_status, stop_servers
 from voxanne.runtime.state import POSTGRES, read_state
 from voxanne.runtime.store import SHARED_PLACES, open_store, reachable_postgres
 
+from .conftest import own_data_folder
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up its rights")
 
 
@@ -73,17 +75,15 @@ def test_removing_the_data_folder_under_a_running_server_leaves_no_second_one(da
 
 
 @as_root
-def test_in_a_folder_open_to_all_the_files_lie_in_the_data_folder(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_folder_open_to_all_the_files_lie_in_the_data_folder() -> None:
     place = Path("/var/tmp") / f"voxanne-test-{os.getpid()}"
-    monkeypatch.setenv("VOXANNE_DATA_DIR", str(place))
-    try:
-        ensure_servers()
-        assert postgres_folder(place) == place / "postgres"
-        stop_servers()
-    finally:
-        shutil.rmtree(place)
+    with own_data_folder(place):
+        try:
+            ensure_servers()
+            assert postgres_folder(place) == place / "postgres"
+        finally:
+            stop_servers()
+            shutil.rmtree(place)
 
 
 @as_root

@@ -58,11 +58,14 @@ def find_postgres(major: int | None = None) -> PostgresBinaries:
 
     Raises RuntimeFault when none is found.
     """
-    found = list(_usable_postgres())
-    same = [binaries for binaries in found if binaries.major == major]
-    if not found:
+    first = None
+    for binaries in _usable_postgres():
+        if major is None or binaries.major == major:
+            return binaries
+        first = first or binaries
+    if first is None:
         raise RuntimeFault(NO_POSTGRES)
-    return (same or found)[0]
+    return first
 
 
 def find_valkey() -> ValkeyBinary:

@@ -64,7 +64,9 @@ def process_specs(options: StackOptions) -> list[ProcessSpec]:
         ProcessSpec("sandbox", yielding(sandbox), stop_rank=1),
         ProcessSpec("web", python(WEB, *listening(options.port))),
         ProcessSpec("sockets", python(SOCKETS, *listening(options.ws_port))),
-        ProcessSpec("worker", yielding(python(WORKER)), environment={"DATABASE_POOL_SIZE": WORKER_CONNECTIONS}),
+        ProcessSpec(
+            "worker", yielding(python(WORKER)), environment={"DATABASE_POOL_SIZE": WORKER_CONNECTIONS}
+        ),
         ProcessSpec("beat", python(BEAT)),
     ]
 
