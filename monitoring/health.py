@@ -16,6 +16,7 @@ from monitoring import redis_link
 from monitoring.apps import STARTED
 from monitoring.database_probe import DatabaseReport, probe
 from monitoring.heartbeats import background_jobs_live
+from monitoring.limits import ANONYMOUS, limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def look() -> Health:
     )
 
 
+@limited(ANONYMOUS)
 @require_safe
 def index(request: HttpRequest) -> JsonResponse:
     """Name, version and where to go from here."""

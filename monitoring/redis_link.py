@@ -6,16 +6,18 @@ time-out; so an absent Redis costs a caller next to nothing.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
 import redis
+import structlog
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+logger = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +43,6 @@ class RedisLink:
         )
         self._rest_seconds = rest_seconds
         self._away_until = 0.0
-        self._lock = threading.Lock()
 
     def call(self, work: Callable[[Any], Answer]) -> Answer:
         """What ``work(client)`` returns. Raises RedisAway."""
@@ -49,9 +50,10 @@ class RedisLink:
             raise RedisAway("Redis was away a moment ago.")
         try:
             return work(self._client)
-        except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError) as error:
-            with self._lock:
-                self._away_until = time.monotonic() + self._rest_seconds
+        # Loading, full, read-only or gone: what it cannot do now it cannot do for the next caller either.
+        except redis.RedisError as error:
+            self._away_until = time.monotonic() + self._rest_seconds
+            logger.warning("redis_away", reason=type(error).__name__)
             raise RedisAway(type(error).__name__) from error
 
     def answers(self) -> bool:

@@ -1,4 +1,7 @@
-"""One line a request, under one id that every other line and the answer carry too."""
+"""The outermost layer: one line, one figure and one shape of errors a request, under one id.
+
+Every other line of the request and its answer carry that id too.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponseBase
 
+from monitoring.errors import in_common_shape, response_to
+from monitoring.metrics import observe_http_request
+
 logger = structlog.get_logger("voxanne.request")
 
-ACCEPTED_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+ACCEPTED_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}\Z")
 # Probes ask every few seconds; their lines would bury the others.
 QUIET_PREFIXES = ("/health", "/metrics", "/admin/static/")
+UNMATCHED = "unmatched"
 
 
 class RequestLogMiddleware:
@@ -29,18 +36,23 @@ class RequestLogMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
-        response = self.get_response(request)
+        response = in_common_shape(request, self.get_response(request))
         response.headers["X-Request-ID"] = request_id
-        if not request.path.startswith(QUIET_PREFIXES):
-            self._log(request, response, time.perf_counter() - started)
+        self._note(request, response, time.perf_counter() - started)
         return response
 
-    def _log(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-        route = request.resolver_match.route if request.resolver_match else "unknown"
-        logger.info(
-            "request",
-            method=request.method,
-            route=route,
-            status=response.status_code,
-            duration_ms=round(seconds * 1000, 1),
-        )
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """What a view refused by raising; the rest goes on to Django's own handling."""
+        return response_to(exception)
+
+    def _note(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+        route = request.resolver_match.route if request.resolver_match else UNMATCHED
+        observe_http_request(route, response.status_code, seconds)
+        if not request.path.startswith(QUIET_PREFIXES):
+            logger.info(
+                "request",
+                method=request.method,
+                route=route,
+                status=response.status_code,
+                duration_ms=round(seconds * 1000, 1),
+            )

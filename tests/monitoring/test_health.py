@@ -30,6 +30,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         def answers(self) -> bool:
             return bool(world["redis"])
 
+        def call(self, work: Any) -> Any:
+            raise redis_link.RedisAway("made up")
+
     monkeypatch.setattr(health, "probe", Stub)
     monkeypatch.setattr(redis_link, "link", Stub)
     return world
