@@ -10,6 +10,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
 django.setup(set_prefix=False)
 
+from voxanne.tenancy.checks import refuse_unbound_role  # noqa: E402  (settings exist only after setup)
+
+refuse_unbound_role()
+
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answers the server's start and stop; refuses every other address until live calls stand here."""

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
 
 app = Celery("voxanne")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unbound_role(**_: Any) -> None:
+    """Ends the process: what a signal's receiver raises otherwise, Celery logs and goes on."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    django.setup(set_prefix=False)
+    from voxanne.tenancy import checks
+
+    try:
+        checks.refuse_unbound_role()
+    except ImproperlyConfigured as fault:
+        raise SystemExit(str(fault)) from fault

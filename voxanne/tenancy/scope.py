@@ -79,8 +79,8 @@ def _scope(scope: Scope) -> Iterator[None]:
             yield
         finally:
             _current.reset(token)
-        # Reached on success alone: a rollback takes the setting back by itself.
-        if connection.in_atomic_block and connection.savepoint_ids:
+        # A rollback takes the setting back by itself, and one that is to come lets nothing more be asked.
+        if connection.savepoint_ids and not connection.needs_rollback:
             _apply(outer)
 
 
