@@ -8,13 +8,16 @@ Blank means unset. A value that cannot be read is collected as a fault instead o
 from __future__ import annotations
 
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
-UNREACHABLE_HOSTS = ("localhost", "127.0.0.1", "[::1]", "ngrok")
+FERNET_KEY_BYTES = 32
 
 
 @dataclass
@@ -34,8 +37,9 @@ class Environment:
             return None
         try:
             return Path(path).read_text(encoding="utf-8").strip() or None
-        except OSError as error:
-            self.faults.append(f"{name}_FILE cannot be read: {error.strerror}.")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            self.faults.append(f"{name}_FILE cannot be read: {reason}.")
             return None
 
     def text(self, name: str, default: str = "") -> str:
@@ -87,9 +91,9 @@ class BackendUrl:
 def resolve_backend_url(environment: Environment, port: int) -> BackendUrl:
     """``BACKEND_URL``, then ``RENDER_EXTERNAL_URL``, then ``BASE_URL``, then this machine."""
     for name in ("BACKEND_URL", "RENDER_EXTERNAL_URL", "BASE_URL"):
-        value = environment.optional(name)
+        value = (environment.optional(name) or "").rstrip("/")
         if value:
-            return BackendUrl(value.rstrip("/"), name)
+            return BackendUrl(value, name)
     return BackendUrl(f"http://localhost:{port}", "default")
 
 
@@ -103,8 +107,34 @@ def production_faults(
         for name, value in required.items()
         if value and any(default in value for default in known_defaults)
     ]
+    keys = required.get("CREDENTIAL_ENCRYPTION_KEYS") or ""
+    if not all(_is_encryption_key(key.strip()) for key in keys.split(",") if key.strip()):
+        faults.append("CREDENTIAL_ENCRYPTION_KEYS must be keys of 32 bytes in URL-safe base64, newest first.")
     if not backend_url.url.startswith("https://"):
         faults.append("BACKEND_URL must begin with https://.")
-    if any(host in backend_url.url for host in UNREACHABLE_HOSTS):
+    if not is_reachable_from_outside(backend_url.url):
         faults.append("BACKEND_URL must be reachable from outside: not localhost and not an ngrok tunnel.")
     return faults
+
+
+def is_reachable_from_outside(url: str) -> bool:
+    """Whether providers could call this address: a host that is neither this machine nor a developer's tunnel."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    labels = host.split(".")
+    if not host or labels[-1] == "localhost" or any(label.startswith("ngrok") for label in labels):
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return True
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def _is_encryption_key(key: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(key)) == FERNET_KEY_BYTES
+    except (ValueError, TypeError):
+        return False
