@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django_celery_beat.admin import ClockedScheduleAdmin, CrontabScheduleAdmin, TaskSelectWidget
 from django_celery_beat.admin import PeriodicTaskAdmin as StockPeriodicTaskAdmin
 from django_celery_beat.admin import PeriodicTaskForm as StockPeriodicTaskForm
@@ -21,7 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from monitoring.models import Heartbeat
 from voxanne.staff.clinic_admin import ListedPage, OperatorOnly, ReadOnly
-from voxanne.staff.columns import age, shown
+from voxanne.staff.columns import age, label, shown
 
 # A periodic job this late is alerted on; its row says so as well.
 LATE = timedelta(minutes=5)
@@ -36,10 +37,10 @@ class HeartbeatAdmin(ReadOnly, OperatorOnly, ListedPage):
     list_display = ("job", "started_at", "last_at", age("Age", "last_at"), "alive")
     ordering = ("last_at",)
 
-    @shown("State", badge={"alive": "success", "late": "danger"})
-    def alive(self, heartbeat: Heartbeat) -> tuple[str, str]:
+    @shown("State")
+    def alive(self, heartbeat: Heartbeat) -> SafeString:
         late = heartbeat.last_at is None or timezone.now() - heartbeat.last_at > LATE
-        return ("late", "Late") if late else ("alive", "Alive")
+        return label("Late", "danger") if late else label("Alive", "success")
 
 
 class RegisteredTaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bookings.admin import appointments, calendars, plan
+from bookings.admin import appointments, calendars, plan, today
 
-__all__ = ["appointments", "calendars", "plan"]
+__all__ = ["appointments", "calendars", "plan", "today"]

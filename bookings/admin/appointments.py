@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -27,10 +26,9 @@ from voxanne.staff.asking import Told, WithReasonAndText, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.bases import DropdownFilter
 from voxanne.staff.clock import today
-from voxanne.staff.columns import clinic_time, clock, link, link_to, page_of, shown
+from voxanne.staff.columns import badge, clinic_time, clock, label, link, link_to, page_of, shown
 from voxanne.staff.filters import OfChoices, OfClinic, Scoped, WholeDays
-from voxanne.staff.rows import RowButton, buttons, label
-from voxanne.staff.start import Figure, Table, add_figure, add_table, counted
+from voxanne.staff.rows import RowButton, buttons
 from voxanne.tenancy.scope import org_scope
 
 STATUS_TONES = {
@@ -41,7 +39,6 @@ STATUS_TONES = {
     "no_show": "danger",
 }
 MAY_CANCEL = "bookings.change_appointment"
-MOST_TODAY = 40
 # These say how the list is shown, not which visits are meant.
 PLAIN_PARAMETERS = frozenset({"when", "o", "p", "e", "all", "_facets", "_popup", "_to_field"})
 
@@ -158,7 +155,14 @@ class AppointmentAdmin(BookingPage):
     ) -> Any:
         visit = self.get_object(request, object_id)
         panels = visit_panels(visit) if visit is not None else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "panels": panels})
+        context = {**(extra_context or {}), "panels": panels, "show_save_and_add_another": False}
+        return super().change_view(request, object_id, form_url, context)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "notes":
+            field.widget.attrs["rows"] = 4
+        return field
 
     @asks_about_row(
         "Cancel visit",
@@ -184,9 +188,7 @@ class AppointmentAdmin(BookingPage):
     def patient(self, visit: Appointment) -> str:
         return visit.patient_name or visit.contact.name or "(no name)"
 
-    @shown("Status", ordering="status", badge=STATUS_TONES)
-    def status_badge(self, visit: Appointment) -> tuple[str, str]:
-        return visit.status, visit.get_status_display()
+    status_badge = badge("Status", "status", STATUS_TONES)
 
     @shown("Starts")
     def starts(self, visit: Appointment) -> str:
@@ -272,63 +274,3 @@ def _push_row(push: CalendarPush) -> tuple[Any, ...]:
         clinic_time(push, push.pushed_at),
         push.last_error or "–",
     )
-
-
-# --- The start page ------------------------------------------------------------------------------
-
-
-def todays(request: HttpRequest) -> QuerySet[Any]:
-    rows: QuerySet[Any] = Appointment.objects.filter(today(request, "starts_at"))
-    return rows.exclude(status="cancelled")
-
-
-def appointments_today(request: HttpRequest) -> Figure:
-    visits = todays(request)
-    url = f"{reverse('admin:bookings_appointment_changelist')}?when=today"
-    return Figure(
-        "Appointments today",
-        counted(visits),
-        f"{counted(visits.filter(source='voice'))} booked by the agent",
-        url,
-    )
-
-
-def table_today(request: HttpRequest) -> Table:
-    visits = todays(request).select_related("org", "provider", "service", "contact").order_by("starts_at")
-    url = f"{reverse('admin:bookings_appointment_changelist')}?when=today"
-    return _table(request, "Today", visits[:MOST_TODAY], "No visits today.", url, "All of today")
-
-
-def table_next(request: HttpRequest) -> Table:
-    visits = Appointment.objects.filter(starts_at__gte=timezone.now(), status__in=LIVE_STATES)
-    rows = visits.select_related("org", "provider", "service", "contact").order_by("starts_at")[:6]
-    return _table(
-        request,
-        "Next six appointments",
-        rows,
-        "Nothing is booked.",
-        reverse("admin:bookings_appointment_changelist"),
-        "All upcoming",
-    )
-
-
-def _table(request: HttpRequest, title: str, visits: Any, empty: str, url: str, url_text: str) -> Table:
-    several = people.sole_clinic(request) is None
-    rows = [
-        (
-            link(page_of("bookings_appointment", visit.pk), clinic_time(visit, visit.starts_at)),
-            visit.patient_name or visit.contact.name or "(no name)",
-            visit.service.name,
-            visit.provider.name,
-            label(visit.get_status_display(), STATUS_TONES[visit.status]),
-            *([visit.org.name] if several else []),
-        )
-        for visit in visits
-    ]
-    columns = ("When", "Patient", "Service", "Provider", "Status", *(["Clinic"] if several else []))
-    return Table(title, columns, rows, empty, url, url_text)
-
-
-add_figure(10, appointments_today)
-add_table(10, table_today)
-add_table(20, table_next)

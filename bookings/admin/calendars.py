@@ -14,7 +14,7 @@ from voxanne.durable import work
 from voxanne.staff.asking import Told, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
-from voxanne.staff.columns import age, clinic_time, clock, link_to, shown
+from voxanne.staff.columns import age, badge, clinic_time, clock, link_to, shown
 from voxanne.staff.filters import OfChoices, OfClinic, Scoped, WholeDays
 
 PUSH_TONES = {"queued": "info", "pushing": "info", "done": "success", "dead": "danger", "skipped": ""}
@@ -33,9 +33,7 @@ class CalendarConnectionAdmin(ReadOnly, ClinicAdmin):
     readonly_fields = ("state_badge",)
     ordering = ("org__name", "provider__name")
 
-    @shown("State", ordering="state", badge=CONNECTION_TONES)
-    def state_badge(self, connection: CalendarConnection) -> tuple[str, str]:
-        return connection.state, connection.get_state_display()
+    state_badge = badge("State", "state", CONNECTION_TONES)
 
 
 @admin.register(BusyBlock)
@@ -93,9 +91,7 @@ class CalendarPushAdmin(ReadOnly, ClinicAdmin):
     def to_visit(self, push: CalendarPush) -> SafeString | str:
         return link_to(push.appointment)
 
-    @shown("State", ordering="state", badge=PUSH_TONES)
-    def state_badge(self, push: CalendarPush) -> tuple[str, str]:
-        return push.state, push.get_state_display()
+    state_badge = badge("State", "state", PUSH_TONES)
 
     @shown("On the calendar since")
     def pushed(self, push: CalendarPush) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole_or_masked
 from messaging.models import Contact, OptOut
 from messaging.phone_numbers import mask
 from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
-from voxanne.staff.columns import clock, shown
+from voxanne.staff.columns import clock, label, shown
 from voxanne.staff.filters import OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import Organization
@@ -84,9 +85,9 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
     def recipient_masked(self, line: OptOut) -> str:
         return mask(line.recipient)
 
-    @shown("Wish", ordering="opted_out", badge={"out": "warning", "in": "success"})
-    def wish(self, line: OptOut) -> tuple[str, str]:
-        return ("out", "No texts") if line.opted_out else ("in", "Texts again")
+    @shown("Wish", ordering="opted_out")
+    def wish(self, line: OptOut) -> SafeString:
+        return label("No texts", "warning") if line.opted_out else label("Texts again", "success")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("created_at", whole_or_masked(request, obj, "recipient"), "sender", "wish", "source")

@@ -14,7 +14,18 @@ from messaging.admin.numbers import whole_or_masked
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
-from voxanne.staff.columns import NOTHING, age, clinic_time, clock, link, link_to, page_of, prose, shown
+from voxanne.staff.columns import (
+    NOTHING,
+    age,
+    badge,
+    clinic_time,
+    clock,
+    link,
+    link_to,
+    page_of,
+    prose,
+    shown,
+)
 from voxanne.staff.filters import OfChoices, OfClinic, OfNumber, WholeDays
 from voxanne.staff.rows import buttons
 from voxanne.staff.start import Figure, add_figure, counted
@@ -30,7 +41,6 @@ STATE_TONES = {
     "expired": "",
     "canceled": "",
 }
-OUTCOME_TONES = {"accepted": "success", "under way": "info"}
 # What a message is about, by the word before its colon, and the page that shows it.
 PAGES = {"appointment": "bookings_appointment", "call": "telephony_call"}
 
@@ -146,9 +156,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         """Only a dead letter can be redriven or discarded."""
         return is_dead(row)
 
-    @shown("State", ordering="state", badge=STATE_TONES)
-    def state_badge(self, message: Message) -> tuple[str, str]:
-        return message.state, message.get_state_display()
+    state_badge = badge("State", "state", STATE_TONES)
 
     @shown("To")
     def recipient_masked(self, message: Message) -> str:

@@ -17,7 +17,18 @@ from messaging.phone_numbers import is_withheld, mask
 from telephony.models import Call, CallCommand, ToolInvocation
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.clock import today
-from voxanne.staff.columns import NOTHING, age, clinic_time, clock, link, page_of, prose, short_span, shown
+from voxanne.staff.columns import (
+    NOTHING,
+    age,
+    badge,
+    clinic_time,
+    clock,
+    link,
+    page_of,
+    prose,
+    short_span,
+    shown,
+)
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.start import Figure, add_figure, counted
 
@@ -120,9 +131,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     def to_number_masked(self, call: Call) -> str:
         return mask(call.to_number)
 
-    @shown("Status", ordering="status", badge=STATUS_TONES)
-    def status_badge(self, call: Call) -> tuple[str, str]:
-        return call.status, call.get_status_display()
+    status_badge = badge("Status", "status", STATUS_TONES)
 
     @shown("Length")
     def length(self, call: Call) -> str:
@@ -198,9 +207,7 @@ class CallCommandAdmin(ReadOnly, ClinicAdmin):
     def kind(self, command: CallCommand) -> str:
         return command_kind(command)
 
-    @shown("State", ordering="state", badge=COMMAND_TONES)
-    def state_badge(self, command: CallCommand) -> tuple[str, str]:
-        return command.state, command.get_state_display()
+    state_badge = badge("State", "state", COMMAND_TONES)
 
 
 def calls_today(request: HttpRequest) -> Figure:
@@ -209,7 +216,7 @@ def calls_today(request: HttpRequest) -> Figure:
     return Figure(
         "Calls today",
         counted(calls),
-        f"{booked} visits came of them",
+        "1 visit came of them" if booked == "1" else f"{booked} visits came of them",
         reverse("admin:telephony_call_changelist"),
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
@@ -19,29 +18,32 @@ Shown = TypeVar("Shown", bound=Callable[..., Any])
 NOTHING = "–"
 
 
-def shown(
-    title: str,
-    *,
-    ordering: str | None = None,
-    badge: Mapping[str, str] | None = None,
-    boolean: bool = False,
-) -> Callable[[Shown], Shown]:
-    """Names a column. With ``badge`` the function returns (key, text) and the mapping gives each key its tone:
-    success, info, warning, danger, primary or "" for grey."""
+def shown(title: str, *, ordering: str | None = None) -> Callable[[Shown], Shown]:
+    """Names a column, and the field that its heading sorts by."""
 
     def named(function: Shown) -> Shown:
-        marks: dict[str, Any] = {"short_description": title}
+        function.short_description = title  # type: ignore[attr-defined]
         if ordering is not None:
-            marks["admin_order_field"] = ordering
-        if badge is not None:
-            marks["label"] = badge
-        if boolean:
-            marks["boolean"] = True
-        for name, value in marks.items():
-            setattr(function, name, value)
+            function.admin_order_field = ordering  # type: ignore[attr-defined]
         return function
 
     return named
+
+
+def badge(title: str, field: str, tones: Mapping[str, str]) -> Callable[..., SafeString]:
+    """A column that shows a field's choice as a badge, coloured by ``tones``: success, info, warning, danger,
+    primary, or blank for grey."""
+
+    @shown(title, ordering=field)
+    def told(admin: Any, row: Any) -> SafeString:
+        return label(getattr(row, f"get_{field}_display")(), tones.get(getattr(row, field), ""))
+
+    return told
+
+
+def label(text: str, tone: str = "") -> SafeString:
+    """A badge; ``tone`` as in ``badge``."""
+    return format_html('<span class="staff-label{}">{}</span>', f" staff-label-{tone}" if tone else "", text)
 
 
 def clock(title: str, field: str) -> Callable[[Model], str]:
@@ -69,11 +71,7 @@ def age(title: str, field: str) -> Callable[[Model], str]:
 
 def clinic_time(row: Any, at: datetime | None) -> str:
     """ "Tue 24 Nov 2026, 10:30" on the clock of the row's clinic."""
-    return local_time(at, row.org.zone) if at else NOTHING
-
-
-def local_time(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%a %-d %b %Y, %H:%M}"
+    return f"{at.astimezone(row.org.zone):%a %-d %b %Y, %H:%M}" if at else NOTHING
 
 
 def short_span(span: timedelta) -> str:

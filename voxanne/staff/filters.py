@@ -29,11 +29,11 @@ class WholeDays(FieldListFilter):
     template = "staff/days_filter.html"
 
     def __init__(
-        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, path: str
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         self.given: dict[str, str] = {}
-        self.names = (f"{path}_from", f"{path}_to")
-        super().__init__(field, request, params, model, model_admin, path)
+        self.names = (f"{field_path}_from", f"{field_path}_to")
+        super().__init__(field, request, params, model, model_admin, field_path)
         self.given = {name: _last(self.used_parameters.get(name)) for name in self.names}
         self.used_parameters = {**self.given}
 
@@ -114,12 +114,12 @@ class OfNumber(FieldListFilter):
     template = "staff/days_filter.html"
 
     def __init__(
-        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, path: str
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
-        self.name = path
-        super().__init__(field, request, params, model, model_admin, path)
-        self.given = _last(self.used_parameters.get(path))
-        self.used_parameters = {path: self.given}
+        self.name = field_path
+        super().__init__(field, request, params, model, model_admin, field_path)
+        self.given = _last(self.used_parameters.get(field_path))
+        self.used_parameters = {field_path: self.given}
 
     def expected_parameters(self) -> list[str | None]:
         return [self.name]

@@ -31,6 +31,14 @@ class ClinicForm(ModelForm):
         elif not self.instance.org_id and self.clinics is not None:
             self.instance.org = self.clinics.get()
         self._narrow_choices()
+        self._tell_time_in_minutes()
+
+    def _tell_time_in_minutes(self) -> None:
+        for field in self.fields.values():
+            if isinstance(field, forms.TimeField):
+                field.widget.format = "%H:%M"
+            elif isinstance(field, forms.SplitDateTimeField):
+                field.widget.widgets[1].format = "%H:%M"
 
     def _narrow_choices(self) -> None:
         """Once the clinic is known, only its rows can be chosen."""

@@ -46,8 +46,3 @@ def _button(url: str, text: str) -> SafeString:
         url,
         text,
     )
-
-
-def label(text: str, tone: str = "") -> SafeString:
-    """A badge outside a list's own columns; ``tone`` is success, info, warning, danger or blank."""
-    return format_html('<span class="staff-label{}">{}</span>', f" staff-label-{tone}" if tone else "", text)

@@ -10,9 +10,10 @@ from django.urls import URLPattern, path
 
 
 def prepare_site() -> None:
-    """Gives the site its start page and shuts the redirect by content type: no row has a public page, and the
-    stock view answers 500 to an id that is no UUID."""
+    """Gives the site its own sign-in and start pages, and shuts the redirect by content type: no row has a public
+    page, and the stock view answers 500 to an id that is no UUID."""
     site: Any = admin.site
+    site.login_template = "staff/login.html"
     site.index_template = "staff/start.html"
     site.index_title = "Today"
     site.empty_value_display = "–"

@@ -43,6 +43,9 @@ def unfold_settings(environment: str) -> dict[str, Any]:
         "SITE_SUBHEADER": "Reception desk",
         "SITE_URL": None,
         "SITE_SYMBOL": "support_agent",
+        "SITE_FAVICONS": [
+            {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("staff/favicon.svg")}
+        ],
         "SHOW_BACK_BUTTON": True,
         "SHOW_VIEW_ON_SITE": False,
         "ENVIRONMENT": lambda request: [environment.capitalize(), ENVIRONMENT_TONES[environment]],

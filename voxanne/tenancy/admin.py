@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ListedPage, OperatorOnly, ReadOnly
-from voxanne.staff.columns import clock, shown
+from voxanne.staff.columns import badge, clock
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import AuditEntry, Membership, Organization, User
@@ -84,9 +84,7 @@ class MembershipAdmin(ClinicAdmin):
     fields = ("user", "role")
     ordering = ("org__name", "user__username")
 
-    @shown("Role", ordering="role", badge=ROLE_TONES)
-    def role_badge(self, membership: Membership) -> tuple[str, str]:
-        return membership.role, membership.get_role_display()
+    role_badge = badge("Role", "role", ROLE_TONES)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), *(["user"] if obj is not None else [])]
