@@ -43,18 +43,28 @@ class RedisLink:
         )
         self._rest_seconds = rest_seconds
         self._away_until = 0.0
+        self._away = False
 
     def call(self, work: Callable[[Any], Answer]) -> Answer:
         """What ``work(client)`` returns. Raises RedisAway."""
         if time.monotonic() < self._away_until:
             raise RedisAway("Redis was away a moment ago.")
         try:
-            return work(self._client)
+            answer = work(self._client)
         # Loading, full, read-only or gone: what it cannot do now it cannot do for the next caller either.
         except redis.RedisError as error:
             self._away_until = time.monotonic() + self._rest_seconds
-            logger.warning("redis_away", reason=type(error).__name__)
+            self._note(away=True, reason=type(error).__name__)
             raise RedisAway(type(error).__name__) from error
+        if self._away:
+            self._note(away=False)
+        return answer
+
+    def _note(self, *, away: bool, reason: str = "") -> None:
+        """One line when it goes, one when it is back."""
+        if away != self._away:
+            self._away = away
+            logger.warning("redis_away" if away else "redis_back", reason=reason)
 
     def answers(self) -> bool:
         """Asks now, whatever was seen a moment ago."""

@@ -123,9 +123,12 @@ def test_other_processes_are_counted_too() -> None:
 
 def test_eight_threads_lose_no_count() -> None:
     store = MetricStore()
-    threads = [
-        threading.Thread(target=lambda: [store.count(COUNTER, ("x",)) for _ in range(500)]) for _ in range(8)
-    ]
+
+    def count() -> None:
+        for _ in range(500):
+            store.count(COUNTER, ("x",))
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
