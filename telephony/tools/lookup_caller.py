@@ -6,9 +6,10 @@ The calling number alone opens nothing: a family shares it. Number and first nam
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import islice
 
 from bookings.models import Appointment
-from bookings.spoken import spoken_date, spoken_time
+from bookings.spoken import heard_code, spoken_date, spoken_time
 from bookings.states import LIVE_STATES
 from messaging.models import Contact
 from messaging.phone_numbers import InvalidPhoneNumber, normalise
@@ -16,7 +17,6 @@ from telephony.tools.answering import Asking, ToolAnswer, answered
 from telephony.tools.asked import Asked
 
 MOST_VISITS = 3
-CODE_LENGTH = 6
 
 
 class SearchType(StrEnum):
@@ -39,16 +39,13 @@ def lookup_caller(asking: Asking, asked: Asked) -> ToolAnswer:
         return answered(
             "I could not find a booking under that name. May I have your confirmation code?", found=False
         )
-    visits = [
-        visit for visit in _upcoming(asking, contact) if _first(visit.patient_name).lower() in ("", first)
-    ]
-    return _known(asking, first.title(), visits)
+    return _known(asking, first.title(), _upcoming(asking, contact, first))
 
 
 def _by_code(asking: Asking, key: str) -> Appointment | None:
     """The upcoming visit of a spoken code; None unless it points at exactly one."""
-    code = "".join(letter for letter in key.upper() if letter.isalpha())
-    if len(code) != CODE_LENGTH:
+    code = heard_code(key)
+    if code is None:
         return None
     rows = Appointment.objects.filter(
         org_id=asking.plan.key.org_id, confirmation_code=code, status__in=LIVE_STATES, ends_at__gt=asking.now
@@ -76,11 +73,13 @@ def _first(name: str) -> str:
     return name.strip().partition(" ")[0]
 
 
-def _upcoming(asking: Asking, contact: Contact) -> list[Appointment]:
+def _upcoming(asking: Asking, contact: Contact, first_name: str) -> list[Appointment]:
+    """The next visits of the one of this number's people who bears the first name (in small letters)."""
     rows = Appointment.objects.filter(
         org_id=asking.plan.key.org_id, contact=contact, status__in=LIVE_STATES, ends_at__gt=asking.now
     )
-    return list(rows.order_by("starts_at")[:MOST_VISITS])
+    own = (row for row in rows.order_by("starts_at") if _first(row.patient_name).lower() in ("", first_name))
+    return list(islice(own, MOST_VISITS))
 
 
 def _known(asking: Asking, first_name: str, visits: list[Appointment]) -> ToolAnswer:
