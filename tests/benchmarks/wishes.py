@@ -43,7 +43,9 @@ def signed(clinic: dict[str, Any], tool: str, arguments: dict[str, Any], caller:
     message = {"type": "tool-calls", "toolCallList": wanted, "call": call, "phoneNumber": number}
     body = json.dumps({"message": {**message, "customer": {"number": caller}}}).encode()
     stamp = str(int(time.time()))
-    digest = hmac.new(clinic["vapi_secret"].encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(
+        clinic["vapi_secret"].encode(), stamp.encode() + b"." + body, hashlib.sha256
+    ).hexdigest()
     headers = {"Content-Type": "application/json", "x-vapi-timestamp": stamp, "x-vapi-signature": digest}
     return http_request("POST", PATH, headers, body)
 
