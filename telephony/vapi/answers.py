@@ -90,9 +90,11 @@ def _clinic_line(clinic: ClinicKey, facts: CallFacts) -> dict[str, Any]:
 def transfer_answer(clinic: ClinicKey, message: ServerMessage) -> dict[str, Any]:
     """The number of the department asked for last in this call, else of general, within its hours."""
     with org_scope(clinic.org_id):
-        call = call_of(clinic.org_id, message.call)
+        department = (
+            call_of(clinic.org_id, message.call).transfer_department if message.call.vapi_call_id else ""
+        )
         try:
-            number = destination_for(clinic_plan(clinic), call.transfer_department or GENERAL, timezone.now())
+            number = destination_for(clinic_plan(clinic), department or GENERAL, timezone.now())
         except (AfterHours, NoDestination):
             return {"error": NOBODY_AVAILABLE}
     return {"destination": {"type": "number", "number": number, "message": "Connecting you now."}}
