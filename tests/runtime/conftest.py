@@ -18,23 +18,42 @@ OUTSIDE = ("DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE")
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
-    """A folder that stays the runtime's whatever the test does to its own monkeypatch."""
-    folder = tmp_path / "data"
-    with own_data_folder(folder):
+    """A new folder; it stays the runtime's whatever the test does to its own monkeypatch."""
+    with own_data_folder(tmp_path / "data") as folder:
         yield folder
         servers.stop_servers()
-    shutil.rmtree(folder, ignore_errors=True)
-    for place in store.SHARED_PLACES:
-        store.drop_orphans(place)
+    discard(folder)
+
+
+@pytest.fixture(scope="module")
+def folder_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("runtime") / "data"
+    yield folder
+    discard(folder)
+
+
+@pytest.fixture
+def reused(folder_of_module: Path) -> Iterator[Path]:
+    """The module's folder: made by the first test, found with its servers stopped by the others."""
+    with own_data_folder(folder_of_module):
+        yield folder_of_module
+        servers.stop_servers()
 
 
 @contextmanager
-def own_data_folder(folder: Path) -> Iterator[None]:
+def own_data_folder(folder: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOXANNE_DATA_DIR", str(folder))
         for name in OUTSIDE:
             patch.delenv(name, raising=False)
-        yield
+        yield folder
+
+
+def discard(folder: Path) -> None:
+    """Removes a folder whose servers are stopped, and what it kept elsewhere."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for place in store.SHARED_PLACES:
+        store.drop_orphans(place)
 
 
 @pytest.fixture

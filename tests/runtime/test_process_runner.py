@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from voxanne.runtime import leftovers, process_runner
-from voxanne.runtime.child import group_alive, living_members
+from voxanne.runtime.child import group_alive
 from voxanne.runtime.faults import RuntimeFault
 from voxanne.runtime.leftovers import STACK_FILE, end_leftovers
 from voxanne.runtime.output import Terminal
-from voxanne.runtime.process_identity import ProcessIdentity
+from voxanne.runtime.process_identity import ProcessIdentity, living_members
 from voxanne.runtime.process_runner import ProcessRunner, ProcessSpec
 from voxanne.runtime.server_log import log_path
 from voxanne.runtime.state import write_private
@@ -47,6 +47,11 @@ def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def watch_for_ever(runner: ProcessRunner) -> None:
+    while True:
+        runner.watch()
 
 
 def pids(data: Path) -> dict[str, int]:
@@ -126,7 +131,7 @@ def test_a_process_that_keeps_ending_is_given_up(
     runner = build(program("broken", "raise SystemExit(3)"))
     runner.start()
     with pytest.raises(RuntimeFault, match="broken ended with exit code 3 and has been restarted 5 times"):
-        wait_until(lambda: bool(runner.watch()), 30)
+        watch_for_ever(runner)
     assert capsys.readouterr().out.count("starting it again") == 5
 
 

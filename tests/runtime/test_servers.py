@@ -43,16 +43,16 @@ def kill(identity: ProcessIdentity) -> None:
     assert identity.wait_gone(5)
 
 
-def test_a_second_start_starts_nothing(data: Path) -> None:
+def test_a_second_start_starts_nothing(reused: Path) -> None:
     ensure_servers()
-    before = [record(data, name).process for name in (POSTGRES, VALKEY)]
+    before = [record(reused, name).process for name in (POSTGRES, VALKEY)]
     began = time.monotonic()
     assert ensure_servers().started == ()
     assert time.monotonic() - began < 1
-    assert [record(data, name).process for name in (POSTGRES, VALKEY)] == before
+    assert [record(reused, name).process for name in (POSTGRES, VALKEY)] == before
 
 
-def test_stopping_keeps_data_and_ports(data: Path) -> None:
+def test_stopping_keeps_data_and_ports(reused: Path) -> None:
     first = ensure_servers()
     query(first.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
     redis.Redis.from_url(first.redis_url).set("kept", "8")
@@ -64,23 +64,23 @@ def test_stopping_keeps_data_and_ports(data: Path) -> None:
     assert redis.Redis.from_url(second.redis_url).get("kept") == b"8"
 
 
-def test_stopping_twice_changes_nothing(data: Path) -> None:
+def test_stopping_twice_changes_nothing(reused: Path) -> None:
     ensure_servers()
     stop_servers()
     assert stop_servers() == ()
 
 
-def test_one_server_can_be_stopped_alone(data: Path) -> None:
+def test_one_server_can_be_stopped_alone(reused: Path) -> None:
     urls = ensure_servers()
     assert stop_servers((VALKEY,)) == (VALKEY,)
     assert known_urls() == (urls.database_url, None)
 
 
-def test_killed_servers_start_again_where_clients_look_and_lose_nothing_committed(data: Path) -> None:
+def test_killed_servers_start_again_where_clients_look_and_lose_nothing_committed(reused: Path) -> None:
     urls = ensure_servers()
     query(urls.database_url, "CREATE TABLE committed AS SELECT 1 AS n")
     for name in (POSTGRES, VALKEY):
-        kill(record(data, name).process)
+        kill(record(reused, name).process)
     assert known_urls() == (None, None)
     again = ensure_servers()
     assert again.started == (POSTGRES, VALKEY)
@@ -88,22 +88,22 @@ def test_killed_servers_start_again_where_clients_look_and_lose_nothing_committe
     assert query(again.database_url, "SELECT n FROM committed") == 1
 
 
-def test_a_pid_that_was_handed_on_to_another_process_is_not_taken_for_the_server(data: Path) -> None:
+def test_a_pid_that_was_handed_on_to_another_process_is_not_taken_for_the_server(reused: Path) -> None:
     ensure_servers()
     stop_servers()
     stranger = ProcessIdentity(os.getpid(), "another start")
-    state = read_state(data)
+    state = read_state(reused)
     state.postgres = ServerRecord(stranger, 1, "postgresql://nowhere", "18", "", "")
-    write_state(data, state)
+    write_state(reused, state)
     assert known_urls()[0] is None
     assert ensure_servers().started == (POSTGRES, VALKEY)
 
 
-def test_a_stale_pid_file_that_names_a_living_stranger_does_not_stop_the_start(data: Path) -> None:
+def test_a_stale_pid_file_that_names_a_living_stranger_does_not_stop_the_start(reused: Path) -> None:
     ensure_servers()
-    folder = Path(record(data, POSTGRES).data)
+    folder = Path(record(reused, POSTGRES).data)
     owner = folder.stat()
-    kill(record(data, POSTGRES).process)
+    kill(record(reused, POSTGRES).process)
     stranger = subprocess.Popen(
         ["sleep", "60"],
         user=owner.st_uid if os.geteuid() == 0 else None,
@@ -119,28 +119,28 @@ def test_a_stale_pid_file_that_names_a_living_stranger_does_not_stop_the_start(d
         stranger.wait()
 
 
-def test_running_servers_are_found_again_when_their_record_is_lost(data: Path) -> None:
+def test_running_servers_are_found_again_when_their_record_is_lost(reused: Path) -> None:
     urls = ensure_servers()
-    postgres = record(data, POSTGRES).process
-    (data / STATE_FILE).unlink()
+    postgres = record(reused, POSTGRES).process
+    (reused / STATE_FILE).unlink()
     again = ensure_servers()
-    assert record(data, POSTGRES).process == postgres
+    assert record(reused, POSTGRES).process == postgres
     assert (again.database_url, again.redis_url) == (urls.database_url, urls.redis_url)
     assert query(again.database_url, "SELECT 1") == 1
     assert redis.Redis.from_url(again.redis_url).ping()
 
 
-def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(data: Path) -> None:
+def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(reused: Path) -> None:
     ensure_servers()
-    port = record(data, POSTGRES).port
+    port = record(reused, POSTGRES).port
     stop_servers()
     with socket.create_server(("127.0.0.1", port)):
         urls = ensure_servers()
-        assert record(data, POSTGRES).port != port
+        assert record(reused, POSTGRES).port != port
         assert query(urls.database_url, "SELECT 1") == 1
 
 
-def test_two_starts_at_once_make_one_pair_of_servers(data: Path) -> None:
+def test_two_starts_at_once_make_one_pair_of_servers(reused: Path) -> None:
     program = "from voxanne.runtime.servers import ensure_servers; print(len(ensure_servers().started))"
     starts = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT)
@@ -190,7 +190,7 @@ def test_without_any_server_program_one_line_names_what_to_install(
 
 
 def test_servers_named_by_the_environment_are_used_and_nothing_is_started(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    reused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://someone@db.example.com/clinic")
     monkeypatch.setenv("REDIS_URL", "redis://cache.example.com/0")
@@ -201,27 +201,27 @@ def test_servers_named_by_the_environment_are_used_and_nothing_is_started(
 
 
 def test_one_server_may_come_from_the_environment_and_the_other_be_embedded(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    reused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://someone@db.example.com/clinic")
     assert ensure_servers().started == (VALKEY,)
 
 
-def test_held_servers_end_with_their_last_holder(data: Path) -> None:
+def test_held_servers_end_with_their_last_holder(reused: Path) -> None:
     with servers_held():
         assert None not in known_urls()
     assert known_urls() == (None, None)
 
 
-def test_servers_somebody_else_holds_stay_up(data: Path) -> None:
+def test_servers_somebody_else_holds_stay_up(reused: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         with servers_held():
-            state = read_state(data)
+            state = read_state(reused)
             holder = ProcessIdentity.of(other.pid)
             assert holder is not None
             state.holders.append(holder)
-            write_state(data, state)
+            write_state(reused, state)
         assert None not in known_urls()
     finally:
         other.kill()
@@ -231,26 +231,26 @@ def test_servers_somebody_else_holds_stay_up(data: Path) -> None:
     assert known_urls() == (None, None)
 
 
-def test_servers_started_to_stay_outlive_their_holders(data: Path) -> None:
+def test_servers_started_to_stay_outlive_their_holders(reused: Path) -> None:
     ensure_servers(keep=True)
     with servers_held():
         pass
     assert None not in known_urls()
 
 
-def test_a_crashed_server_is_started_again_but_a_stopped_one_is_not(data: Path, said: list[str]) -> None:
+def test_a_crashed_server_is_started_again_but_a_stopped_one_is_not(reused: Path, said: list[str]) -> None:
     urls = ensure_servers()
-    kill(record(data, POSTGRES).process)
+    kill(record(reused, POSTGRES).process)
     stop_servers((VALKEY,))
     servers.restart_crashed(said.append)
     assert known_urls() == (urls.database_url, None)
     assert said == ["postgres ended unexpectedly: starting it again."]
 
 
-def test_the_status_table_names_state_version_pid_and_port(data: Path) -> None:
+def test_the_status_table_names_state_version_pid_and_port(reused: Path) -> None:
     ensure_servers()
     table = status_table(server_status())
-    assert str(record(data, POSTGRES).port) in table
+    assert str(record(reused, POSTGRES).port) in table
     assert table.count("running") == 2
     stop_servers()
     assert status_table(server_status()).count("stopped") == 2

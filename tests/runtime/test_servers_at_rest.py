@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +27,10 @@ from .conftest import own_data_folder, query
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUrls]:
-    folder = tmp_path_factory.mktemp("servers") / "data"
-    with own_data_folder(folder):
+def running(folder_of_module: Path) -> Iterator[ServerUrls]:
+    with own_data_folder(folder_of_module):
         yield ensure_servers()
         stop_servers()
-    shutil.rmtree(folder)
 
 
 def record(name: str) -> ServerRecord:

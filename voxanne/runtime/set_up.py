@@ -28,7 +28,8 @@ class StepFailed(RuntimeFault):
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
         self.code = code
         lines = "\n".join(f"    {line}" for line in output.splitlines()[-SHOWN_LINES:])
-        super().__init__(f"`{' '.join(command)}` ended with exit code {code}:\n{lines}".rstrip(":\n"))
+        shown = " ".join(command).removeprefix("-m ")
+        super().__init__(f"`{shown}` ended with exit code {code}:\n{lines}".rstrip(":\n"))
 
 
 def manage(*words: str) -> list[str]:
