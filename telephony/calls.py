@@ -20,7 +20,7 @@ def call_of(org_id: UUID, facts: CallFacts) -> Call:
             vapi_call_id=facts.vapi_call_id,
             twilio_call_sid=facts.twilio_call_sid,
             from_number=facts.caller,
-            to_number=facts.dialled,
+            to_number=facts.dialled[:20],
         )
         Call.objects.bulk_create([fresh], ignore_conflicts=True)
         known = Call.objects.get(org_id=org_id, vapi_call_id=facts.vapi_call_id)

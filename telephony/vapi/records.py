@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models.functions import Coalesce
@@ -64,8 +64,9 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _instant(value: Any) -> datetime | None:
+    """The moment in UTC; None for what is none, or lies outside the years that can be read back."""
     try:
         moment = parse_datetime(text(value))
-    except ValueError:
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
