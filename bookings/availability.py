@@ -11,10 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from bookings.plan import ClinicPlan, ProviderPlan, ServicePlan
 from bookings.slots import Interval, PartOfDay, in_part_of_day, local_day, slot_starts, spread
+from voxanne.statements import Statement
 
 MOST_SLOTS = 6
 SLOTS_A_DAY_OFFERED = 3
@@ -24,7 +23,7 @@ DAYS_LOOKED_AT = 21
 # No visit or its buffers are longer than this, so one that reaches into a day starts at most this far before it.
 LONGEST_BLOCK = timedelta(days=1)
 
-BUSY = """
+BUSY = Statement("""
 SELECT provider_id, blocked_from, blocked_until FROM appointments
 WHERE org_id = %(org)s AND status IN ('held', 'confirmed') AND provider_id = ANY(%(providers)s)
   AND starts_at >= %(start)s - %(longest)s AND starts_at < %(end)s + %(longest)s
@@ -32,7 +31,7 @@ WHERE org_id = %(org)s AND status IN ('held', 'confirmed') AND provider_id = ANY
 UNION ALL
 SELECT provider_id, starts_at, ends_at FROM busy_blocks
 WHERE org_id = %(org)s AND provider_id = ANY(%(providers)s) AND ends_at > %(start)s AND starts_at < %(end)s
-"""
+""")
 
 Busy = dict[UUID, list[Interval]]
 
@@ -108,10 +107,8 @@ def busy_between(question: Question, window: Interval) -> Busy:
         "longest": LONGEST_BLOCK,
     }
     busy: Busy = {provider: [] for provider in providers}
-    with connection.cursor() as cursor:
-        cursor.execute(BUSY, values)
-        for provider_id, start, end in cursor.fetchall():
-            busy[provider_id].append(Interval(start, end))
+    for provider_id, start, end in BUSY.rows(values):
+        busy[provider_id].append(Interval(start, end))
     return busy
 
 

@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from bookings.availability import DaySlots, Question, alternatives
@@ -28,18 +27,19 @@ from bookings.states import LIVE_STATES, AppointmentSource, AppointmentStatus
 from messaging.contacts import upsert_contact
 from messaging.states import MessageKind
 from monitoring.errors import DomainError
+from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 
 # Callers are refused over a visit that staff overlapped knowingly and over a busy block of the provider's own
 # calendar, in the statement that enters the row; the constraint refuses the rest.
-INSERT_APPOINTMENT = """
+INSERT_APPOINTMENT = Statement("""
 INSERT INTO appointments
     (id, org_id, provider_id, service_id, contact_id, patient_name, starts_at, ends_at, blocked_from, blocked_until,
      status, source, overlaps_knowingly, confirmation_code, token_version, call_id, rescheduled_from_id,
      cancel_reason, notes, created_at, updated_at)
 SELECT %(id)s, %(org)s, %(provider)s, %(service)s, %(contact)s, %(patient_name)s, %(starts_at)s, %(ends_at)s,
-       %(blocked_from)s, %(blocked_until)s, 'confirmed', %(source)s, %(overlaps_knowingly)s, %(code)s, 1, %(call_id)s,
-       %(rescheduled_from)s, '', '', now(), now()
+       %(blocked_from)s, %(blocked_until)s, 'confirmed', %(source)s, %(overlaps_knowingly)s, %(code)s, 1,
+       %(call_id)s::uuid, %(rescheduled_from)s::uuid, '', '', now(), now()
 WHERE %(overlaps_knowingly)s OR (
     NOT EXISTS (
         SELECT 1 FROM appointments a
@@ -60,7 +60,7 @@ WHERE %(overlaps_knowingly)s OR (
                OR w.patient_name = '')))
 ON CONFLICT ON CONSTRAINT no_overlap DO NOTHING
 RETURNING id
-"""
+""")
 
 REFUSALS = {
     "slot_unavailable": "That time has just been taken.",
@@ -215,10 +215,8 @@ def _enter(visit: Visit, wish: Wish, provider: ProviderPlan, contact_id: UUID) -
         "call_id": wish.call_id, "rescheduled_from": None, "any_provider": visit.question.provider is None,
         "first_name": wish.patient_name.lower().partition(" ")[0],
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_APPOINTMENT, values)
-        if cursor.fetchone() is None:
-            return None
+    if INSERT_APPOINTMENT.row(values) is None:
+        return None
     queue_push(plan.key.org_id, appointment_id)
     sms_status = queue_text(
         plan,

@@ -210,7 +210,9 @@ class Appointment(Owned):
             models.Index(fields=["org", "status", "starts_at"], name="idx_appointments_org_status"),
             models.Index(fields=["org", "starts_at"], name="idx_appointments_scheduled_at"),
             models.Index(fields=["org", "confirmation_code"], name="idx_appointments_code"),
-            models.Index(fields=["call_id"], name="idx_appointments_call", condition=Q(call_id__isnull=False)),
+            models.Index(
+                fields=["call_id"], name="idx_appointments_call", condition=Q(call_id__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

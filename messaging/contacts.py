@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connection
-
+from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 
 MOST_NAMES = 10
 
 # DO UPDATE, not DO NOTHING: it locks the row, so two wishes of one contact are seen one after the other.
-UPSERT_BY_PHONE = """
+UPSERT_BY_PHONE = Statement("""
 INSERT INTO contacts (id, org_id, phone, email, name, names, language, consent_source, created_at, updated_at)
 VALUES (%(id)s, %(org)s, %(phone)s, %(email)s, %(name)s, %(names)s::varchar[], 'en', '', now(), now())
 ON CONFLICT (org_id, phone) DO UPDATE SET
@@ -21,15 +20,15 @@ ON CONFLICT (org_id, phone) DO UPDATE SET
     email = CASE WHEN contacts.email = '' THEN excluded.email ELSE contacts.email END,
     updated_at = now()
 RETURNING id
-"""
-UPSERT_BY_EMAIL = """
+""")
+UPSERT_BY_EMAIL = Statement("""
 INSERT INTO contacts (id, org_id, phone, email, name, names, language, consent_source, created_at, updated_at)
 VALUES (%(id)s, %(org)s, NULL, %(email)s, %(name)s, %(names)s::varchar[], 'en', '', now(), now())
 ON CONFLICT (org_id, email) WHERE phone IS NULL DO UPDATE SET
     name = CASE WHEN contacts.name = '' THEN excluded.name ELSE contacts.name END,
     updated_at = now()
 RETURNING id
-"""
+""")
 
 
 def upsert_contact(org_id: UUID, *, phone: str | None, name: str = "", email: str = "") -> UUID:
@@ -49,7 +48,8 @@ def upsert_contact(org_id: UUID, *, phone: str | None, name: str = "", email: st
         "names": [name] if name else [],
         "most": MOST_NAMES,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(UPSERT_BY_PHONE if phone else UPSERT_BY_EMAIL, values)
-        contact_id: UUID = cursor.fetchone()[0]
+    row = (UPSERT_BY_PHONE if phone else UPSERT_BY_EMAIL).row(values)
+    if row is None:
+        raise LookupError("The contact was neither made nor found.")
+    contact_id: UUID = row[0]
     return contact_id

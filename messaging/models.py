@@ -160,7 +160,9 @@ class InboundMessage(Owned):
     sender = models.CharField(max_length=20)
     recipient = models.CharField(max_length=20)
     body = models.TextField(blank=True, default="")
-    keyword = models.CharField(max_length=10, blank=True, default="", help_text="STOP, START or HELP, if it was one.")
+    keyword = models.CharField(
+        max_length=10, blank=True, default="", help_text="STOP, START or HELP, if it was one."
+    )
 
     class Meta:
         db_table = "inbound_messages"

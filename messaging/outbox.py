@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from messaging.segments import measure, plain
 from messaging.states import MessageKind, MessageState
 from voxanne.durable.hints import hint_on_commit
+from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 
 SMS_WORK = "sms-delivery"
@@ -20,23 +20,23 @@ SMS_QUEUE = "sms"
 SHORTEST_LIFE = timedelta(minutes=10)
 
 # One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row.
-ENQUEUE = """
+ENQUEUE = Statement("""
 INSERT INTO sms_delivery_log
     (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
      expires_at, attempts, next_attempt_at, last_error, provider_sid, provider_status, created_at, updated_at)
-SELECT %(id)s, sender.org_id, %(contact)s, %(kind)s,
+SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s
                              AND o.sender = sender.number
                            ORDER BY o.created_at DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
-       %(expires_at)s, 0, coalesce(%(not_before)s, now()), '', '', '', now(), now()
+       %(expires_at)s, 0, coalesce(%(not_before)s::timestamptz, now()), '', '', '', now(), now()
 FROM sender_accounts sender
 WHERE sender.org_id = %(org)s AND sender.number <> %(recipient)s
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
 RETURNING state
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,7 @@ def enqueue(
         "dedupe_key": dedupe_key, "about": about, "recipient": recipient, "body": text, "encoding": size.encoding,
         "segments": size.segments, "expires_at": expires_at, "not_before": not_before,
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(ENQUEUE, values)
-        row = cursor.fetchone()
+    row = ENQUEUE.row(values)
     if row is None:
         return Enqueued("skipped", None)
     if row[0] == MessageState.QUEUED and not_before is None:

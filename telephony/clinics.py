@@ -4,39 +4,34 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connection
-
 from telephony.models import VapiCredential
 from telephony.vapi.payload import CallFacts
+from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 from voxanne.tenancy.scope import org_scope
+
+OF_SECRET = Statement("SELECT clinic_of_vapi_secret(%s::text)")
+OF_CALL = Statement("SELECT org_id, plan_version FROM clinics_of_vapi_call(%s::text, %s::text, %s::text)")
+OF_SLUG = Statement("SELECT org_id, plan_version FROM clinic_of_slug(%s::text)")
+IS_PATIENT_NUMBER = Statement("SELECT is_patient_number(%s::text)")
 
 
 def clinic_of_secret(secret_digest: str) -> UUID | None:
     """The active clinic whose live credential has this digest."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clinic_of_vapi_secret(%s)", [secret_digest])
-        row = cursor.fetchone()
+    row = OF_SECRET.row([secret_digest])
     return row[0] if row else None
 
 
 def clinic_of_call(facts: CallFacts) -> ClinicKey | None:
     """The active clinic of the assistant, number id and dialled number; None when none is known, or when
     they point at different clinics."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT org_id, plan_version FROM clinics_of_vapi_call(%s, %s, %s)",
-            [facts.assistant_id, facts.phone_number_id, facts.dialled],
-        )
-        rows = cursor.fetchall()
+    rows = OF_CALL.rows([facts.assistant_id, facts.phone_number_id, facts.dialled])
     return ClinicKey(*rows[0]) if len(rows) == 1 else None
 
 
 def clinic_of_key(slug: str) -> ClinicKey | None:
     """The active clinic that a webhook address names by its key."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, plan_version FROM clinic_of_slug(%s)", [slug])
-        row = cursor.fetchone()
+    row = OF_SLUG.row([slug])
     return ClinicKey(*row) if row else None
 
 
@@ -56,6 +51,5 @@ def live_secrets(clinic: ClinicKey) -> tuple[str, ...]:
 
 def is_our_number(number: str) -> bool:
     """Whether any clinic's patients dial this number; which clinic's is not told."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT is_patient_number(%s)", [number])
-        return bool(cursor.fetchone()[0])
+    row = IS_PATIENT_NUMBER.row([number])
+    return row is not None and bool(row[0])

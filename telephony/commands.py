@@ -30,7 +30,9 @@ MOST_ATTEMPTS = 5
 def queue_transfer(org_id: UUID, call_id: UUID, number: str, sentence: str) -> None:
     """Puts the caller through to ``number`` (E.164) once the answer has gone out."""
     destination = {"type": "number", "number": number, "message": ""}
-    _queue(org_id, call_id, {"type": "transfer", "destination": destination, "content": sentence}, AFTER_ANSWER)
+    _queue(
+        org_id, call_id, {"type": "transfer", "destination": destination, "content": sentence}, AFTER_ANSWER
+    )
 
 
 def queue_end(org_id: UUID, call_id: UUID) -> None:

@@ -174,7 +174,8 @@ def database(url: str, *, serving: bool) -> dict[str, Any]:
     config: dict[str, Any] = dict(environ.Env.db_url_config(url or "postgres://unset@127.0.0.1:1/unset"))
     config["ENGINE"] = "django.db.backends.postgresql"
     options: dict[str, Any] = config.setdefault("OPTIONS", {})
-    options.update({"connect_timeout": 3, "application_name": "voxanne"})
+    # Nothing is prepared unasked; statements of voxanne/statements.py ask for it.
+    options.update({"connect_timeout": 3, "application_name": "voxanne", "prepare_threshold": 2**30})
     if not serving:
         return config
     session = ["-c statement_timeout=15s", "-c lock_timeout=2s", "-c idle_in_transaction_session_timeout=60s"]

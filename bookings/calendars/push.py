@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from bookings.calendars.google import client as google
@@ -19,6 +18,7 @@ from bookings.states import LIVE_STATES, PushState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
+from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope
 
@@ -29,7 +29,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 
 # No connection, no row. A visit that changed while its event was being written is queued anew: the writer's
 # claim no longer holds, so its settlement is ignored.
-QUEUE_PUSH = """
+QUEUE_PUSH = Statement("""
 INSERT INTO calendar_pushes
     (id, org_id, appointment_id, state, attempts, next_attempt_at, last_error, event_id, calendar_id, created_at,
      updated_at)
@@ -40,14 +40,12 @@ ON CONFLICT (appointment_id) DO UPDATE
     SET state = 'queued', attempts = 0, next_attempt_at = now(), claim_token = NULL, claimed_until = NULL,
         updated_at = now()
 RETURNING id
-"""
+""")
 
 
 def queue_push(org_id: UUID, appointment_id: UUID) -> None:
     """Queues the visit's event in the caller's transaction, if its provider has a calendar connected."""
-    with connection.cursor() as cursor:
-        cursor.execute(QUEUE_PUSH, {"id": new_id(), "org": org_id, "appointment": appointment_id})
-        row = cursor.fetchone()
+    row = QUEUE_PUSH.row({"id": new_id(), "org": org_id, "appointment": appointment_id})
     if row is not None:
         hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, org_id, row[0])
 

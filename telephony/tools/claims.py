@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from telephony.models import ToolInvocation
 from telephony.vapi.payload import CallFacts, ToolCall
+from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 
 # One round trip for both rows, for a caller waits. The call's row is made by whichever message comes first.
-CLAIM = """
+CLAIM = Statement("""
 WITH fresh AS (
     INSERT INTO calls (id, org_id, vapi_call_id, twilio_call_sid, from_number, to_number, status, ended_reason, summary,
                        transcript, transfer_department, transfer_summary, control_url, created_at, updated_at)
@@ -37,8 +36,8 @@ WITH fresh AS (
     RETURNING id
 )
 SELECT known.id, known.from_number, (SELECT id FROM claim) FROM known
-"""
-STORE_ANSWER = "UPDATE tool_invocations SET answer = %s::jsonb, outcome = %s WHERE id = %s"
+""")
+STORE_ANSWER = Statement("UPDATE tool_invocations SET answer = %s::jsonb, outcome = %s WHERE id = %s")
 # A call row that another transaction committed after our statement began is seen by the next statement.
 MOST_LOOKS = 3
 
@@ -65,19 +64,16 @@ def claim(org_id: UUID, facts: CallFacts, tool_call: ToolCall) -> Claim:
         "tool_call_id": tool_call.claim_key,
         "tool": tool_call.name,
     }
-    with connection.cursor() as cursor:
-        for _ in range(MOST_LOOKS):
-            cursor.execute(CLAIM, values)
-            row = cursor.fetchone()
-            if row is not None:
-                return Claim(*row)
+    for _ in range(MOST_LOOKS):
+        row = CLAIM.row(values)
+        if row is not None:
+            return Claim(*row)
     raise LookupError("The call's row is neither ours to make nor there to read.")
 
 
 def store_answer(claim_id: UUID, answer: dict[str, Any], outcome: str) -> None:
     """Keeps the answer with its claim, for every copy that is still to come."""
-    with connection.cursor() as cursor:
-        cursor.execute(STORE_ANSWER, [json.dumps(answer), outcome, claim_id])
+    STORE_ANSWER.run([json.dumps(answer), outcome, claim_id])
 
 
 def answer_given(org_id: UUID, call_id: UUID, tool_call: ToolCall) -> dict[str, Any] | None:

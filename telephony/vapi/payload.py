@@ -33,7 +33,9 @@ class ToolCall:
     def claim_key(self) -> str:
         """What its claim is kept under: the id, or the id's digest where a column could not hold it whole."""
         kept = text(self.id, LONGEST_ID)
-        return kept if kept == self.id else hashlib.sha256(self.id.encode("utf-8", "surrogatepass")).hexdigest()
+        return (
+            kept if kept == self.id else hashlib.sha256(self.id.encode("utf-8", "surrogatepass")).hexdigest()
+        )
 
 
 @dataclass(frozen=True, slots=True)

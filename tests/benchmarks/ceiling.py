@@ -63,15 +63,15 @@ def script(clinic: dict[str, Any], service_id: str) -> str:
     )
     org = clinic["org_id"]
     scope = f"SELECT set_config('voxanne.org_ids', '{org}', true), set_config('voxanne.platform', '', true)"
-    contact = f"{_filled(UPSERT_BY_PHONE, known)} AS contact"
+    contact = f"{_filled(UPSERT_BY_PHONE.sql, known)} AS contact"
     known |= {"contact": ":'contact'::uuid"}
     answer = (
         f'UPDATE tool_invocations SET answer = \'{{"result": {{"ok": true}}}}\'::jsonb WHERE id = {SLOT_ID}'
     )
     lines = [
-        "\\set slot random(1, 4000000000000)", look_up + ";", "BEGIN;", scope + ";", _filled(CLAIM, known) + ";",
-        contact + " \\gset", _filled(INSERT_APPOINTMENT, known) + ";", _filled(QUEUE_PUSH, known) + ";",
-        _filled(ENQUEUE, known) + ";", answer + ";", "COMMIT;",
+        "\\set slot random(1, 4000000000000)", look_up + ";", "BEGIN;", scope + ";", _filled(CLAIM.sql, known) + ";",
+        contact + " \\gset", _filled(INSERT_APPOINTMENT.sql, known) + ";", _filled(QUEUE_PUSH.sql, known) + ";",
+        _filled(ENQUEUE.sql, known) + ";", answer + ";", "COMMIT;",
     ]  # fmt: skip
     return "\n".join(lines).replace(":'contact'", ":contact") + "\n"
 

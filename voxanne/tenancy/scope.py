@@ -15,6 +15,12 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from voxanne.statements import Statement
+
+SET_SCOPE = Statement(
+    "SELECT set_config('voxanne.org_ids', %s::text, true), set_config('voxanne.platform', %s::text, true)"
+)
+
 
 class ScopeError(RuntimeError):
     """Clinic rows were asked for outside a scope, or a scope was opened wider than the one around it."""
@@ -87,8 +93,4 @@ def _scope(scope: Scope) -> Iterator[None]:
 def _apply(scope: Scope | None) -> None:
     org_ids = ",".join(sorted(str(org_id) for org_id in scope.org_ids)) if scope else ""
     platform = "on" if scope and scope.is_platform else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('voxanne.org_ids', %s, true), set_config('voxanne.platform', %s, true)",
-            [org_ids, platform],
-        )
+    SET_SCOPE.row([org_ids, platform])
