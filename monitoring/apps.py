@@ -21,8 +21,20 @@ class MonitoringConfig(AppConfig):
         register_heartbeat("beat", "monitoring.tasks.beat_heartbeat", every_seconds=10, expires=30)
         register_periodic("wake workers for due rows", "voxanne.durable.tasks.sweep", every_seconds=5)
         register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=hour(4))
+        _register_own_upkeep()
         _start_error_reports()
         post_migrate.connect(_write_schedule, sender=self, dispatch_uid="monitoring.schedule")
+
+
+def _register_own_upkeep() -> None:
+    from monitoring.breaker import worst_states
+    from monitoring.gauges import register_gauge
+    from monitoring.metrics import BREAKER_STATE
+    from monitoring.retention import register_retention
+    from monitoring.transitions import forget_old
+
+    register_gauge(BREAKER_STATE, worst_states)
+    register_retention("breaker_transitions", forget_old)
 
 
 def _start_error_reports() -> None:
