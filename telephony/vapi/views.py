@@ -48,7 +48,10 @@ def tools(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
-    if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
+    length = _announced_bytes(request)
+    if length is None:
+        return error_response(400, "invalid_request", "The Content-Length must be a whole number.")
+    if length > MOST_BYTES:
         return error_response(413, "too_large", f"The body may have at most {MOST_BYTES} bytes.")
     body = request.body
     try:
@@ -64,6 +67,14 @@ def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
     except DatabaseError as error:
         logger.warning("vapi_message_failed", kind=type(error).__name__)
         return _while_database_is_away(body)
+
+
+def _announced_bytes(request: HttpRequest) -> int | None:
+    """The length the sender announces, 0 for none; None for what is no number, which Django cannot read either."""
+    try:
+        return int(request.headers.get("Content-Length") or 0)
+    except ValueError:
+        return None
 
 
 def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
