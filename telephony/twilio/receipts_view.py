@@ -42,10 +42,13 @@ def _apply(request: HttpRequest, org_id: UUID | None, message_id: UUID | None) -
     account = account_of_clinic(org_id)
     if request.POST.get("AccountSid") != account.sid or not is_signed(request, account.auth_token):
         return error_response(403, "forbidden", "The signature does not fit.")
+    sid, status = request.POST.get("MessageSid", "")[:40], request.POST.get("MessageStatus", "")[:30]
+    if "\x00" in sid or "\x00" in status:
+        return error_response(400, "invalid_request", "A MessageSid and a MessageStatus hold no NUL.")
     code = request.POST.get("ErrorCode", "")
     receipt = Receipt(
-        sid=request.POST.get("MessageSid", "")[:40],
-        status=request.POST.get("MessageStatus", "")[:30],
+        sid=sid,
+        status=status,
         error_code=int(code) if code.isascii() and code.isdigit() and len(code) < 7 else None,
     )
     apply_receipt(org_id, message_id, receipt)
