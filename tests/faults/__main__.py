@@ -6,7 +6,11 @@ import argparse
 import signal
 import sys
 import time
-from types import ModuleType
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType, ModuleType
+
+import psycopg
 
 from tests.faults import (
     any_provider,
@@ -21,7 +25,10 @@ from tests.faults.callers import all_at_once, tool_call
 from tests.faults.rows import Row, Shown, table
 from tests.faults.stack import Stack, running_stack
 from voxanne.runtime.faults import RuntimeFault
+from voxanne.runtime.programs import INTERRUPTED
+from voxanne.runtime.stop_request import SIGNALS, StopRequested
 
+# The killed worker comes last: it leaves calendar events behind whose leases run for a minute.
 RUNS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
@@ -30,8 +37,8 @@ RUNS: dict[str, ModuleType] = {
         any_provider,
         moving_slot,
         tool_call_copies,
-        worker_killed,
         redis_emptied,
+        worker_killed,
     )
 }
 WARM_UP_CALLS = 48
@@ -44,9 +51,8 @@ def main() -> int:
         for name, module in RUNS.items():
             print(f"{name:<18}{(module.__doc__ or '').strip()}")
         return 0
-    # However we are told to stop, the stack ends on the way out.
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.default_int_handler)
+    for signum in SIGNALS:
+        signal.signal(signum, _stop)
     try:
         with running_stack(say) as stack:
             _warm_up(stack)
@@ -55,12 +61,19 @@ def main() -> int:
     except RuntimeFault as fault:
         print(fault, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except StopRequested:
+        return INTERRUPTED
     print(f"\n{table(shown)}\n")
     failed = [each.run.name for each in shown if not each.good]
     print(f"Failed: {', '.join(failed)}." if failed else "Nothing was lost, doubled or leaked.", flush=True)
     return 1 if failed else 0
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """However we are told to stop, the stack ends on the way out, and being told again does not hurry it."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise StopRequested
 
 
 def say(text: str) -> None:
@@ -90,16 +103,15 @@ def _show(stack: Stack, name: str, *, controls: bool) -> Shown:
     return Shown(run, _row(stack, name, " without guard", module.control) if controls else None)
 
 
-def _row(stack: Stack, name: str, what: str, play: object) -> Row:
+def _row(stack: Stack, name: str, what: str, play: Callable[[Stack], Row]) -> Row:
     """A run that cannot be played to its end has not held; a control that cannot has caught nothing."""
     say(f"{name}{what} …")
     try:
-        row = play(stack)  # type: ignore[operator]
-    except (RuntimeFault, OSError) as fault:
-        row = Row(name, str(fault), held=bool(what))
-    assert isinstance(row, Row)
+        row = play(stack)
+    except (RuntimeFault, OSError, psycopg.Error) as fault:
+        row = Row(name, f"{fault}\n{stack.log_tails()}", held=bool(what))
     say(f"{name}{what}: {row.figures}")
-    return row
+    return replace(row, figures=row.figures.partition("\n")[0])
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from http.client import HTTPConnection
 from itertools import count
 from typing import Any
 
+from voxanne.runtime.faults import RuntimeFault
+
 PATH = "/api/vapi/tools"
+NULL_PATH = "/health/live"
 ANSWER_SECONDS = 30.0
 _serials = count()
 
@@ -108,6 +112,13 @@ class Line:
             return Answer((time.perf_counter() - began) * 1000, fault=repr(error))
         return _read(status, body, (time.perf_counter() - began) * 1000)
 
+    def ask_nothing(self) -> Answer:
+        """The time of an answer that costs the server nothing, to judge the others by."""
+        began = time.perf_counter()
+        self._http.request("GET", NULL_PATH)
+        self._http.getresponse().read()
+        return Answer((time.perf_counter() - began) * 1000)
+
     def close(self) -> None:
         self._http.close()
 
@@ -123,18 +134,24 @@ def _read(status: int, body: bytes, milliseconds: float) -> Answer:
 
 def all_at_once(port: int, requests: Sequence[Prepared]) -> list[Answer]:
     """Every request from a caller of its own, all connected before the first one speaks."""
-    return [
-        answer
-        for answers in talk(port, [lambda line, wish=wish: [line.ask(wish)] for wish in requests])
-        for answer in answers
-    ]
+    return [answer for (answer,) in talk(port, [partial(_ask_all, [wish]) for wish in requests])]
 
 
 def one_after_another(port: int, requests: Sequence[Prepared], callers: int = 8) -> list[Answer]:
     """The requests shared out to a few callers, each asking its own one after another."""
     shares = [requests[index::callers] for index in range(callers)]
-    talks = talk(port, [lambda line, share=share: [line.ask(wish) for wish in share] for share in shares])
+    talks = talk(port, [partial(_ask_all, share) for share in shares])
     return [answer for answers in talks for answer in answers]
+
+
+def _ask_all(wishes: Sequence[Prepared], line: Line) -> list[Answer]:
+    return [line.ask(wish) for wish in wishes]
+
+
+def slowest_of_nothing(port: int, callers: int) -> float:
+    """Milliseconds of the slowest of so many answers that cost nothing, asked for at once."""
+    answers = talk(port, [lambda line: [line.ask_nothing()] for _ in range(callers)])
+    return max(answer.milliseconds for (answer,) in answers)
 
 
 Conversation = Callable[[Line], list[Answer]]
@@ -159,5 +176,5 @@ def talk(port: int, conversations: Sequence[Conversation]) -> list[list[Answer]]
     for thread in threads:
         thread.join()
     if not all(heard):
-        raise RuntimeError("A caller could not connect, or was cut off.")
+        raise RuntimeFault("A caller could not connect, or was cut off.")
     return heard

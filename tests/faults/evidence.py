@@ -16,6 +16,7 @@ from tests.guards import Guard, taken_out
 # A backend passes its counters on with the first transaction it ends a second after the last time.
 STATISTICS_SECONDS = 1.1
 QUIET_SECONDS = 90.0
+SWEEP = "wake workers for due rows"
 
 OVERLAPS = """
 SELECT count(*) FROM appointments a JOIN appointments b ON a.provider_id = b.provider_id AND a.id < b.id
@@ -80,6 +81,15 @@ def states_since(stack: Stack, mark: datetime) -> Counter[str]:
 def wait_until_quiet(stack: Stack) -> None:
     """Until all durable work is done."""
     stack.until("quiet", lambda: one(stack, BUSY) == 0, QUIET_SECONDS)
+
+
+def wait_until_idle(stack: Stack) -> None:
+    """Until all durable work is done and a sweep that began after it has found nothing: no worker is still at it."""
+    wait_until_quiet(stack)
+    mark = now(stack)
+    swept = "SELECT count(*) FROM heartbeats WHERE job = %(job)s AND started_at > %(mark)s"
+    stack.until("a sweep", lambda: one(stack, swept, job=SWEEP, mark=mark) > 0, QUIET_SECONDS)
+    wait_until_quiet(stack)
 
 
 @contextmanager

@@ -58,7 +58,8 @@ def _fight(stack: Stack) -> tuple[Race, set[str]]:
     began = time.monotonic() + 0.2
     heard = talk(stack.options.port, [partial(client.fight, began) for client in clients])
     asked = set().union(*(client.asked for client in clients))
-    return judge(stack, day, [answer for answers in heard for answer in answers], before), asked
+    answers = [answer for said in heard for answer in said]
+    return judge(stack, day, answers, CLIENTS, before), asked
 
 
 def _wish(stack: Stack, day: date, provider: str, at: str) -> Prepared:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from tests.faults import evidence
-from tests.faults.callers import Answer, Prepared, all_at_once
+from tests.faults.callers import Answer, Prepared, all_at_once, slowest_of_nothing
 from tests.faults.stack import Stack
 
 SLOWEST_MILLISECONDS = 1000.0
@@ -15,12 +15,15 @@ SLOWEST_MILLISECONDS = 1000.0
 
 @dataclass(frozen=True)
 class Race:
-    """Answers of one race, the pairs of visits that overlap after it, and the deadlocks during it."""
+    """Answers of one race, the pairs of visits that overlap after it, and the deadlocks during it.
+
+    ``nothing``: milliseconds of the slowest answer when as many callers at once ask for nothing."""
 
     answers: list[Answer]
     overlaps: int
     deadlocks: int
     visits: dict[tuple[str, str], int]
+    nothing: float
 
     @property
     def booked(self) -> int:
@@ -53,7 +56,8 @@ class Race:
     def __str__(self) -> str:
         said = (
             f"{self.booked} booked, {self.refused} refused with alternatives, {len(self.others)} otherwise; "
-            f"{self.overlaps} overlapping pairs, {self.deadlocks} deadlocks, slowest answer {self.slowest:.0f} ms"
+            f"{self.overlaps} overlapping pairs, {self.deadlocks} deadlocks; slowest answer {self.slowest:.0f} ms "
+            f"({self.nothing:.0f} ms where nothing is asked)"
         )
         if self.others:
             odd = self.others[0]
@@ -64,13 +68,14 @@ class Race:
 def race(stack: Stack, day: date, wishes: Sequence[Prepared]) -> Race:
     """All wishes for ``day`` at the same instant, each by a caller of its own."""
     before = evidence.deadlocks(stack)
-    return judge(stack, day, all_at_once(stack.options.port, wishes), before)
+    return judge(stack, day, all_at_once(stack.options.port, wishes), len(wishes), before)
 
 
-def judge(stack: Stack, day: date, answers: list[Answer], deadlocks_before: int) -> Race:
+def judge(stack: Stack, day: date, answers: list[Answer], callers: int, deadlocks_before: int) -> Race:
     return Race(
-        answers,
-        evidence.overlaps(stack, day),
-        evidence.deadlocks(stack) - deadlocks_before,
-        dict(evidence.visits(stack, day)),
+        answers=answers,
+        overlaps=evidence.overlaps(stack, day),
+        deadlocks=evidence.deadlocks(stack) - deadlocks_before,
+        visits=dict(evidence.visits(stack, day)),
+        nothing=slowest_of_nothing(stack.options.port, callers),
     )

@@ -112,7 +112,7 @@ class Stack:
             if self._fault is not None:
                 raise self._fault
             if time.monotonic() - began > seconds:
-                raise RuntimeFault(f"{what}: not within {seconds:g} s.\n{self.log_tails()}")
+                raise RuntimeFault(f"{what}: not within {seconds:g} s")
             time.sleep(0.05)
         return time.monotonic() - began
 

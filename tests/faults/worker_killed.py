@@ -20,6 +20,7 @@ from voxanne.runtime.servers import postgres_superuser_url
 NAME = "worker-killed"
 TEXTS, TEXTS_OF_CONTROL = 120, 40
 KILLS = 3
+LEAST_IN_FLIGHT = 12
 ANSWER_DELAY = 0.8
 SETTLED_SECONDS = 120.0
 ENDED = {"delivered", "dead_letter", "sent"}
@@ -31,10 +32,10 @@ WHERE state = 'unknown' OR (state = 'sending' AND %(nobody_sends)s)
 
 def run(stack: Stack) -> Row:
     mark = evidence.now(stack)
-    with _lossy_twilio(stack):
+    with _lossy_twilio(stack, lost=0.25, silent=0.2):
         stack.kill("worker")
         book_texts(stack, TEXTS)
-        in_flight = [_kill_mid_send(stack, mark) for _ in range(KILLS)]
+        in_flight = [_kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
         seconds = stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
         without_receipts = stack.sandbox.struck("no_receipts")
@@ -55,10 +56,10 @@ def run(stack: Stack) -> Row:
 def control(stack: Stack) -> Row:
     """The same without leases and reconciliation: what was lost goes straight back into the queue."""
     mark = evidence.now(stack)
-    with _lossy_twilio(stack):
+    with _lossy_twilio(stack, lost=0.4, silent=0.6):
         stack.kill("worker")
         book_texts(stack, TEXTS_OF_CONTROL)
-        in_flight = _kill_mid_send(stack, mark)
+        in_flight = _kill_mid_send(stack)
         _queue_again(stack, nobody_sends=True)
         with _naive_sweeper():
             stack.restart("worker")
@@ -73,27 +74,35 @@ def control(stack: Stack) -> Row:
 
 
 @contextmanager
-def _lossy_twilio(stack: Stack) -> Iterator[None]:
-    """Texts are accepted at once and answered late; some answers, connections and receipts are lost."""
+def _lossy_twilio(stack: Stack, *, lost: float, silent: float) -> Iterator[None]:
+    """Texts are accepted at once and answered late; some connections are cut before, and shares of the answers
+    and of the receipts are lost."""
     sandbox = stack.sandbox
     sandbox.clear_faults()
     sandbox.fault("slow", delay_seconds=ANSWER_DELAY)
-    sandbox.fault("connection_reset", probability=0.1, count=10)
-    sandbox.fault("accepted_then_lost", probability=0.3, count=30)
-    sandbox.fault("no_receipts", probability=0.3, count=30)
+    sandbox.fault("connection_reset", probability=0.08)
+    sandbox.fault("accepted_then_lost", probability=lost)
+    sandbox.fault("no_receipts", probability=silent)
     try:
         yield
     finally:
         sandbox.clear_faults()
 
 
-def _kill_mid_send(stack: Stack, mark: datetime) -> int:
+def _kill_mid_send(stack: Stack) -> int:
     """Starts the worker, kills it while it sends, and tells how many texts it had in flight."""
+    began = evidence.now(stack)
     stack.restart("worker")
-    stack.until("the worker sends", lambda: evidence.states_since(stack, mark)["sending"] > 0, 60)
-    time.sleep(random.uniform(0.05, ANSWER_DELAY))
+    stack.until("the worker sends", lambda: _in_flight(stack, began) >= LEAST_IN_FLIGHT, 60)
+    time.sleep(random.uniform(0, ANSWER_DELAY))
     stack.kill("worker")
-    return evidence.states_since(stack, mark)["sending"]
+    return _in_flight(stack, began)
+
+
+def _in_flight(stack: Stack, began: datetime) -> int:
+    """Tries that began since then and have no outcome yet."""
+    query = "SELECT count(*) FROM delivery_attempts WHERE started_at >= %(began)s AND finished_at IS NULL"
+    return int(evidence.one(stack, query, began=began))
 
 
 def _all_ended(stack: Stack, mark: datetime) -> bool:
