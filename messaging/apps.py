@@ -8,7 +8,9 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messages"
 
     def ready(self) -> None:
+        from messaging import monitored
         from messaging.delivery import SMS_DELIVERY
         from voxanne.durable.registry import register
 
         register(SMS_DELIVERY)
+        monitored.register()

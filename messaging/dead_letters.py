@@ -1,0 +1,79 @@
+"""Dead letters outside the staff pages: listed for operations, and put back in the queue one at a time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import connection
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from messaging.models import Message
+from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.states import MessageState
+from voxanne.durable import work
+from voxanne.durable.hints import hint_on_commit
+from voxanne.tenancy.models import AuditEntry
+from voxanne.tenancy.scope import current_scope, org_scope, platform_scope
+
+# The number at the provider is kept: it tells the old try from the new one when an answer is lost.
+FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
+
+
+# Work that wore out its workers is given up without a moment of its own.
+GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")
+
+
+class Redriven(StrEnum):
+    """What came of asking to redrive."""
+
+    DONE = "done"
+    UNKNOWN = "unknown"
+    NOT_DEAD = "not_dead"
+    TOO_LATE = "too_late"
+
+
+def get_dead_letter_sms(limit: int = 100) -> list[Message]:
+    """The newest dead letters first; of every clinic, or within a scope of the clinics in it."""
+    if current_scope() is not None:
+        return _newest(limit)
+    with platform_scope("list dead letters for operations"):
+        return _newest(limit)
+
+
+def _newest(limit: int) -> list[Message]:
+    dead = Message.objects.filter(state=MessageState.DEAD_LETTER)
+    return list(dead.order_by(GAVE_UP_AT.desc())[:limit])
+
+
+def redrive(message_id: UUID, reason: str) -> Redriven:
+    """Puts one dead letter back in the queue, on behalf of operations; ``reason`` enters the audit trail.
+    Asked twice at once, one of the two does it."""
+    org_id = _clinic_of(message_id)
+    if org_id is None:
+        return Redriven.UNKNOWN
+    with org_scope(org_id):
+        message = Message.objects.filter(pk=message_id).first()
+        if message is None:
+            return Redriven.UNKNOWN
+        if message.state == MessageState.DEAD_LETTER and message.expires_at <= timezone.now():
+            return Redriven.TOO_LATE
+        if not work.redrive(Message, org_id, message_id, FRESH):
+            return Redriven.NOT_DEAD
+        AuditEntry.objects.create(
+            org_id=org_id,
+            action="message.redrive",
+            subject=f"{Message._meta.db_table}:{message_id}",
+            reason=reason,
+        )
+        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
+    return Redriven.DONE
+
+
+def _clinic_of(message_id: UUID) -> UUID | None:
+    """Whose message it is; asked before any scope is open."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clinic_of_message(%s)", [message_id])
+        row = cursor.fetchone()
+    return row[0] if row else None
