@@ -20,12 +20,14 @@ from django_celery_beat.models import (
 )
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from monitoring.models import Heartbeat
+from monitoring.models import BreakerTransition, Heartbeat
 from voxanne.staff.clinic_admin import ListedPage, OperatorOnly, ReadOnly
 from voxanne.staff.columns import age, label, shown
+from voxanne.staff.filters import WholeDays
 
 # A periodic job this late is alerted on; its row says so as well.
 LATE = timedelta(minutes=5)
+CIRCUIT_TONES = {"closed": "success", "half_open": "warning", "open": "danger"}
 
 for stock in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
     if admin.site.is_registered(stock):
@@ -41,6 +43,18 @@ class HeartbeatAdmin(ReadOnly, OperatorOnly, ListedPage):
     def alive(self, heartbeat: Heartbeat) -> SafeString:
         late = heartbeat.last_at is None or timezone.now() - heartbeat.last_at > LATE
         return label("Late", "danger") if late else label("Alive", "success")
+
+
+@admin.register(BreakerTransition)
+class BreakerTransitionAdmin(ReadOnly, OperatorOnly, ListedPage):
+    list_display = ("at", "service", "org", "state_badge", "level", "shared")
+    list_select_related = ("org",)
+    list_filter = ("service", "state", ("at", WholeDays))
+    ordering = ("-at",)
+
+    @shown("State", ordering="state")
+    def state_badge(self, transition: BreakerTransition) -> SafeString:
+        return label(transition.state.replace("_", " "), CIRCUIT_TONES.get(transition.state, ""))
 
 
 class RegisteredTaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]

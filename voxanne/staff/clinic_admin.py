@@ -258,10 +258,11 @@ class OperatorOnly:
 class OfTheParentFormSet(ThemedFormSet):
     """Rows entered beside another take its clinic before anything about them is checked."""
 
-    def _construct_form(self, i: int, **kwargs: Any) -> Any:
-        form = super()._construct_form(i, **kwargs)  # type: ignore[misc]
-        form.instance.org_id = self.instance.org_id
-        return form
+    def full_clean(self) -> None:
+        # Not sooner: the parent has its clinic only once its own form was checked.
+        for form in self.forms:
+            form.instance.org_id = self.instance.org_id
+        super().full_clean()
 
 
 class OfTheParent:

@@ -53,7 +53,7 @@ class ClinicForm(ModelForm):
         cleaned = super().clean() or self.cleaned_data
         clinic = cleaned.get("org")
         org_id = clinic.pk if clinic else self.instance.org_id
-        for name, value in cleaned.items():
+        for name, value in list(cleaned.items()):
             if isinstance(value, Owned) and org_id and value.org_id != org_id:
                 self.add_error(name, ELSEWHERE)
         return cleaned
@@ -61,7 +61,7 @@ class ClinicForm(ModelForm):
     def _get_validation_exclusions(self) -> set[str]:
         # Unique constraints name the clinic: they are checked although the form does not show it.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded - {"org"}
+        return excluded - {"org"} if self.instance.org_id else excluded
 
 
 class SecretsForm(ClinicForm):
@@ -71,18 +71,20 @@ class SecretsForm(ClinicForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.secrets:
+        for name in self.asked_secrets():
             stored = getattr(self.instance, name, "")
-            widget = forms.PasswordInput(
-                render_value=False, attrs={"autocomplete": "new-password", "class": "staff-day"}
-            )
-            self.fields[name].widget = widget
-            self.fields[name].required = self.fields[name].required and not stored
-            self.fields[name].help_text = "Set. Leave blank to keep it." if stored else "Not set."
+            field = self.fields[name]
+            field.widget = forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "staff-day"})
+            field.required = field.required and not stored
+            field.help_text = "Set. Leave blank to keep it." if stored else "Not set."
             self.initial.pop(name, None)
+
+    def asked_secrets(self) -> list[str]:
+        """Those on the form: who may only look at the row is asked for none."""
+        return [name for name in self.secrets if name in self.fields]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        for name in self.secrets:
+        for name in self.asked_secrets():
             cleaned[name] = cleaned.get(name) or getattr(self.instance, name, "")
         return cleaned

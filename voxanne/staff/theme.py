@@ -103,6 +103,7 @@ def sidebar() -> list[dict[str, Any]]:
                 _item("Audit trail", "history", "tenancy_auditentry"),
                 _item("Vapi credentials", "key", "telephony_vapicredential"),
                 _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
+                _item("Circuits", "electrical_services", "monitoring_breakertransition"),
                 _item("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
                 _item("People", "badge", "tenancy_user"),
                 _item("Sign-ins", "login", "axes_accesslog"),
