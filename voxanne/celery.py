@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
@@ -18,7 +19,8 @@ app.autodiscover_tasks()
 @worker_init.connect
 @beat_init.connect
 def refuse_unbound_role(**_: Any) -> None:
-    """Ends the process: what a signal's receiver raises otherwise, Celery logs and goes on."""
+    """Ends the process, with a word where Celery does not catch it: what else a receiver raises is logged, and
+    the process goes on."""
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -28,4 +30,5 @@ def refuse_unbound_role(**_: Any) -> None:
     try:
         checks.refuse_unbound_role()
     except ImproperlyConfigured as fault:
-        raise SystemExit(str(fault)) from fault
+        print(fault, file=sys.__stderr__, flush=True)
+        raise SystemExit(1) from fault
