@@ -46,7 +46,7 @@ WORKER_CONNECTIONS = "16"
 
 def yielding(command: list[str]) -> list[str]:
     """The command at a lower priority: on one machine, what a caller waits for comes before what can wait."""
-    return ["nice", "-n", "5", *command] if shutil.which("nice") else command
+    return ["nice", "-n", "10", *command] if shutil.which("nice") else command
 
 
 def process_specs(options: StackOptions) -> list[ProcessSpec]:
