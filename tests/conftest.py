@@ -47,7 +47,7 @@ def worker_suffix(request: pytest.FixtureRequest) -> str:
 
 def _recreate(name: str) -> None:
     owner = connections["owner"]
-    with owner._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+    with owner._nodb_cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}"')
 

@@ -21,7 +21,10 @@ SELECT r.rolname, r.rolsuper, r.rolbypassrls,
                WHERE n.nspname = 'public' AND c.relrowsecurity AND pg_has_role(current_user, c.relowner, 'USAGE'))
 FROM pg_roles r WHERE r.rolname = current_user
 """
-WHAT_TO_DO = "Name a role without these rights in DATABASE_URL, or leave DATABASE_OWNER_URL unset: then `migrate` makes one."
+WHAT_TO_DO = (
+    "Name a role without these rights in DATABASE_URL, or leave DATABASE_OWNER_URL unset: "
+    "then `migrate` makes one."
+)
 
 
 def serving_role_faults() -> list[str]:
