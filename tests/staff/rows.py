@@ -65,7 +65,7 @@ def _mark_what_there_is(clinic: Clinic, mark: str) -> list[Model]:
     for person in people:
         person.user.last_name = mark
         person.user.save(update_fields=["last_name"])
-    hours, offer = provider.hours.first(), provider.offers.first()
+    hours, offer = provider.hours.all()[0], provider.offers.all()[0]
     return [
         org,
         service,

@@ -80,7 +80,7 @@ def test_signing_in_leads_to_the_start_page(elm: Clinic, settings: Any) -> None:
     page = client.get("/admin/login/").content.decode()
     assert 'name="next" value="/admin/"' in page
     form = {"username": "elm-street-viewer", "password": "correct horse battery", "next": "/admin/"}
-    assert client.post("/admin/login/", form).url == "/admin/"
+    assert client.post("/admin/login/", form).headers["Location"] == "/admin/"
 
 
 def test_signing_in_says_nothing_about_clinics(elm: Clinic) -> None:

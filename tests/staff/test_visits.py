@@ -57,7 +57,7 @@ def booked(clinic: Clinic, at: time = time(10)) -> Appointment:
 def test_staff_book_through_the_door(client: Client, elm: Clinic) -> None:
     response = client.post(f"{LIST}add/", form_for(elm))
     (visit,) = visits(elm)
-    assert response.url == f"{LIST}{visit.pk}/change/"
+    assert response.headers["Location"] == f"{LIST}{visit.pk}/change/"
     assert (visit.source, visit.contact.phone, visit.overlaps_knowingly) == ("staff", "+14155550142", False)
     assert visit.starts_at == datetime.combine(elm.next_weekday(), time(10), tzinfo=elm.org.zone).astimezone(
         UTC
@@ -158,10 +158,10 @@ def test_a_cancelled_visit_frees_its_time_and_tells_the_patient(client: Client, 
     )
     with org_scope(elm.id):
         visit.refresh_from_db()
-        kinds = list(Message.objects.order_by("created_at").values_list("kind", "state"))
+        kinds = set(Message.objects.values_list("kind", "state"))
         line = AuditEntry.objects.get(action="appointment.cancel")
     assert (visit.status, visit.cancel_reason) == ("cancelled", "Dr. Lee is ill")
-    assert kinds == [("confirmation", "canceled"), ("cancelled", "queued")]
+    assert kinds == {("confirmation", "canceled"), ("cancelled", "queued")}
     assert (line.actor, line.reason) == (elm.staff["receptionist"], "Dr. Lee is ill")
     assert booked(elm).pk != visit.pk
 
