@@ -20,6 +20,7 @@ class MonitoringConfig(AppConfig):
 
         register_heartbeat("beat", "monitoring.tasks.beat_heartbeat", every_seconds=10, expires=30)
         register_periodic("wake workers for due rows", "voxanne.durable.tasks.sweep", every_seconds=5)
+        register_periodic("look at the thresholds", "monitoring.tasks.look_at_thresholds", every_seconds=60)
         register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=hour(4))
         _register_own_upkeep()
         _start_error_reports()

@@ -13,10 +13,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitoring import redis_link
+from monitoring.alerts import Severity, alert
 from monitoring.apps import STARTED
 from monitoring.database_probe import DatabaseReport, probe
-from monitoring.heartbeats import background_jobs_live
+from monitoring.heartbeats import BEAT, STALE_SECONDS, WORKER, background_jobs_live
 from monitoring.limits import ANONYMOUS, limited
+
+# A stack that has only just started has had no time to show life.
+SILENCE_SECONDS = STALE_SECONDS + 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,15 @@ class Health:
         if not self.database.reachable:
             return "error"
         return "ok" if self.redis and self.background_jobs else "degraded"
+
+
+def tell_of_silence(found: Health) -> None:
+    """Whoever asks for our health finds out, too, that nobody works in the background."""
+    up = time.monotonic() - STARTED
+    if found.database.migrated and not found.background_jobs and up > SILENCE_SECONDS:
+        ages = found.database.heartbeat_ages
+        silent = {f"{job}_seconds": round(ages[job]) for job in (BEAT, WORKER) if job in ages}
+        alert(Severity.CRITICAL, "background-silent", "No life in beat or the worker: start them.", **silent)
 
 
 def look() -> Health:
@@ -60,6 +73,7 @@ LINKS = {"health": "/health", "admin": "/admin/", "docs": "/api/docs/", "schema"
 def health(request: HttpRequest) -> JsonResponse:
     """Everything at a glance; 503 only when the database is down."""
     found = look()
+    tell_of_silence(found)
     body: dict[str, Any] = {
         "status": found.status,
         "database_size_mb": found.database.size_mb,

@@ -138,3 +138,14 @@ def _add(redis: object, sums: Mapping[Field, int]) -> None:
 
 def _key() -> str:
     return redis_link.key("metrics")
+
+
+def series_of(metric: Metric, sums: Mapping[Field, int]) -> set[Field]:
+    """The label values for which a histogram has anything."""
+    size = len(metric.labels)
+    return {field[1 : 1 + size] for field in sums if field[0] == metric.name and len(field) == size + 2}
+
+
+def bucket_counts(metric: Metric, labels: Field, sums: Mapping[Field, int]) -> list[int]:
+    """How many fell into each bucket, the last of which has no upper bound."""
+    return [sums.get((metric.name, *labels, str(index)), 0) for index in range(len(metric.bounds) + 1)]

@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from monitoring.access import monitoring_access
 from monitoring.gauges import read_gauge
-from monitoring.metric_store import MICROSECONDS, SUM, Field, Metric
+from monitoring.metric_store import MICROSECONDS, SUM, Field, Metric, bucket_counts, series_of
 from monitoring.metrics import COUNTED, GAUGES, store
 
 PREFIX = "voxanne_"
@@ -60,14 +60,3 @@ def histogram(metric: Metric, sums: Mapping[Field, int]) -> HistogramMetricFamil
         total = sums.get((metric.name, *labels, SUM), 0) / MICROSECONDS
         family.add_metric(labels, buckets=buckets, sum_value=total)
     return family
-
-
-def series_of(metric: Metric, sums: Mapping[Field, int]) -> set[Field]:
-    """The label values for which a histogram has anything."""
-    size = len(metric.labels)
-    return {field[1 : 1 + size] for field in sums if field[0] == metric.name and len(field) == size + 2}
-
-
-def bucket_counts(metric: Metric, labels: Field, sums: Mapping[Field, int]) -> list[int]:
-    """How many fell into each bucket, the last of which has no upper bound."""
-    return [sums.get((metric.name, *labels, str(index)), 0) for index in range(len(metric.bounds) + 1)]

@@ -8,7 +8,7 @@ import structlog
 from celery import current_app, shared_task
 from celery.signals import beat_init, worker_ready, worker_shutting_down
 
-from monitoring import heartbeats, retention
+from monitoring import heartbeats, retention, thresholds
 from monitoring.schedule import job_named
 from monitoring.sole_run import sole_run
 from monitoring.watchman import Watchman
@@ -37,6 +37,12 @@ def run_periodic(name: str) -> bool:
 def beat_heartbeat() -> None:
     """Sent by beat, executed by a worker: both live."""
     heartbeats.record(heartbeats.BEAT, heartbeats.WORKER)
+
+
+@shared_task(name="monitoring.tasks.look_at_thresholds")
+def look_at_thresholds() -> list[str]:
+    """Tells a person of figures that are bad."""
+    return thresholds.look_at_thresholds()
 
 
 @shared_task(name="monitoring.tasks.clean_up")

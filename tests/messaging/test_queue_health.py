@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from messaging.dead_letters import Redriven, get_dead_letter_sms, redrive
 from messaging.models import DeliveryAttempt, Message
+from messaging.monitored import delivery_share
 from messaging.queue_health import (
     DeadLetters,
     DeliveryStats,
@@ -419,3 +420,14 @@ def test_an_old_message_waits_since_it_was_due(elm: Clinic) -> None:
     )
     assert 399 <= queue_now(elm.id).oldest_waiting_seconds <= 405
     assert health()["status"] == "unhealthy"
+
+
+@pytest.mark.django_db
+def test_too_few_texts_arriving_is_told(elm: Clinic) -> None:
+    for _ in range(20):
+        make_tried(elm, "delivered")
+    assert delivery_share() == []
+    make_tried(elm, "dead_letter")
+    (breach,) = delivery_share()
+    assert breach.name == "text_delivery"
+    assert breach.facts == {"percent": 95.24, "delivered": 20, "failed": 1}

@@ -72,6 +72,23 @@ def test_either_heartbeat_older_than_a_minute_is_degraded(
     assert client.get("/health/ready").json()["status"] == "degraded"
 
 
+def test_silence_in_the_background_is_told_once_there_was_time_to_speak(
+    client: Client, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(health, "alert", lambda severity, fingerprint, *_, **__: said.append(fingerprint))
+    seen["database"] = DatabaseReport(True, True, 1.0, {"beat": 90.0, "worker": 90.0})
+    monkeypatch.setattr(health, "STARTED", time.monotonic())
+    client.get("/health")
+    assert said == []
+    monkeypatch.setattr(health, "STARTED", time.monotonic() - 120)
+    client.get("/health")
+    assert said == ["background-silent"]
+    seen["database"] = FRESH
+    client.get("/health")
+    assert said == ["background-silent"]
+
+
 def test_redis_away_is_degraded_not_unready(client: Client, seen: dict[str, Any]) -> None:
     seen["redis"] = False
     assert client.get("/health").json()["status"] == "degraded"
