@@ -49,10 +49,9 @@ def sole_run(job: PeriodicJob) -> Iterator[bool]:
         if ours:
             heartbeats.record(job.name, heartbeats.WORKER)
     finally:
-        # A connection that was lost meanwhile took the lock with it; then there is nothing to give back.
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
-        if connection.connection is not None:
+        # A connection that was lost meanwhile took the lock with it. One that lives is not closed before:
+        # it would go back to its pool with the lock still on it.
+        if connection.connection is not None and connection.is_usable():
             _locked("SELECT pg_advisory_unlock(%s, %s)", lock)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from itertools import count
 from typing import Any
 
@@ -108,7 +108,9 @@ class Line:
             self._http.request("POST", PATH, prepared.body, prepared.headers)
             reply = self._http.getresponse()
             status, body = reply.status, reply.read()
-        except OSError as error:
+        except (OSError, HTTPException) as error:
+            # The next request opens the line anew.
+            self._http.close()
             return Answer((time.perf_counter() - began) * 1000, fault=repr(error))
         return _read(status, body, (time.perf_counter() - began) * 1000)
 
