@@ -25,7 +25,7 @@ HMAC_HEADERS = (("x-vapi-signature", "x-vapi-timestamp"), ("x-signature", "x-tim
 Json = dict[str, Any]
 
 # One for all tests: it keeps no state that Vapi has, and building one loads the whole chain of middleware.
-BROWSERLESS = Client(raise_request_exception=False)
+SHARED_CLIENT = Client(raise_request_exception=False)
 
 
 def vapi_secret(secret: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ class VapiCaller:
     """One call at a clinic, as Vapi would report it; nothing of it is checked before the product does."""
 
     clinic: Clinic
-    client: Client = BROWSERLESS
+    client: Client = SHARED_CLIENT
     caller: str | None = CALLER
     call_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     control_url: str | None = CONTROL_URL
