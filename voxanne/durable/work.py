@@ -121,7 +121,8 @@ def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:
     None when the lease ran out before the work began: another worker may have the row by now. What raises
     counts as a lost lease at once: only the kind's ``lost`` state knows whether repeating is harmless.
     """
-    connection.close_if_unusable_or_obsolete()
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
     row = claimed.row
     if row.claimed_until is None or row.claimed_until <= timezone.now():
         logger.warning("lease_over_before_work_began", kind=kind.name, id=str(row.pk))
@@ -254,9 +255,10 @@ def resolve_due(kind: WorkKind[Work], seconds: float = RESOLVE_SECONDS) -> int:
     if kind.resolve is None:
         return 0
     ends = time.monotonic() + seconds
+    due_by = timezone.now()
     asked = 0
     while time.monotonic() < ends:
-        row = _next_unresolved(kind)
+        row = _next_unresolved(kind, due_by)
         if row is None:
             break
         _resolve(kind, row)
@@ -264,14 +266,14 @@ def resolve_due(kind: WorkKind[Work], seconds: float = RESOLVE_SECONDS) -> int:
     return asked
 
 
-def _next_unresolved(kind: WorkKind[Work]) -> Work | None:
-    """Takes one row to ask about: other sweepers leave it alone for as long as a lease lasts."""
-    now = timezone.now()
+def _next_unresolved(kind: WorkKind[Work], due_by: datetime) -> Work | None:
+    """Takes one row to ask about: other sweepers leave it alone for as long as a lease lasts. ``due_by`` is when
+    the sweep began, so that no row is asked about twice in one."""
     with platform_scope(f"find unresolved {kind.name}"):
-        due = kind.model.objects.filter(state=kind.model.lifecycle.lost, next_attempt_at__lte=now)
+        due = kind.model.objects.filter(state=kind.model.lifecycle.lost, next_attempt_at__lte=due_by)
         row = due.order_by("next_attempt_at").select_for_update(skip_locked=True, of=("self",)).first()
         if row is not None:
-            row.next_attempt_at = now + kind.lease
+            row.next_attempt_at = timezone.now() + kind.lease
             row.save(update_fields=["next_attempt_at", "updated_at"])
     return row
 
