@@ -79,28 +79,31 @@ class DatabaseProbe:
         self._answer_seconds = answer_seconds
         self._lock = threading.Lock()
         self._under_way: Future[DatabaseReport] | None = None
+        self._began = 0.0
         self._wanted: queue.SimpleQueue[Future[DatabaseReport]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def report(self) -> DatabaseReport:
-        """What a look finds that began no earlier than the one under way; DOWN when that takes too long."""
+        """What a look finds that began no earlier than the one under way; DOWN when that takes too long, and
+        at once when it already has."""
+        asked, began = self._asked()
         try:
-            return self._asked().result(timeout=self._answer_seconds)
+            return asked.result(timeout=max(0.0, began + self._answer_seconds - time.monotonic()))
         except Overdue:
             logger.warning("database_unreachable", reason="no answer in time")
             return DOWN
 
-    def _asked(self) -> Future[DatabaseReport]:
+    def _asked(self) -> tuple[Future[DatabaseReport], float]:
         with self._lock:
             if self._under_way is not None and not self._under_way.done():
-                return self._under_way
+                return self._under_way, self._began
             asked: Future[DatabaseReport] = Future()
-            self._under_way = asked
+            self._under_way, self._began = asked, time.monotonic()
             self._wanted.put(asked)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="database-probe", daemon=True)
                 self._thread.start()
-            return asked
+            return asked, self._began
 
     def _work(self) -> None:
         while True:
