@@ -88,10 +88,10 @@ def test_a_proxy_nobody_told_us_of_does_not_make_the_world_this_machine() -> Non
     assert Client().get(OPERATIONS, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
 
 
-def test_behind_our_proxy_its_clients_address_counts(settings: Settings) -> None:
+@pytest.mark.parametrize("forwarded", ["127.0.0.1", f"127.0.0.1, {ABROAD}", "junk", ""])
+def test_what_came_through_a_proxy_came_from_elsewhere(settings: Settings, forwarded: str) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
-    assert Client().get(OPERATIONS, headers={"X-Forwarded-For": f"127.0.0.1, {ABROAD}"}).status_code == 401
-    assert Client().get(OPERATIONS, headers={"X-Forwarded-For": "junk"}).status_code == 401
+    assert Client().get(OPERATIONS, headers={"X-Forwarded-For": forwarded}).status_code == 401
 
 
 def test_an_operators_session_opens(abroad: Client, operator: User) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from monitoring.client_address import client_address
+from monitoring.client_address import UNKNOWN_ADDRESS, client_address
 
 PROXY = "10.0.0.1"
 
@@ -46,4 +46,4 @@ def test_as_many_hops_are_believed_as_proxies_are_ours(
 @pytest.mark.parametrize("direct", ["", "unix:", "junk"])
 def test_a_caller_without_an_address_has_one_for_counting(settings: Settings, direct: str) -> None:
     settings.TRUSTED_PROXY_COUNT = 0
-    assert seen(None, direct) == "0.0.0.0"
+    assert seen(None, direct) == UNKNOWN_ADDRESS
