@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
@@ -32,6 +33,7 @@ class ListedPage(ThemedAdmin):
     list_max_show_all = 25
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER
     list_filter_submit = True
     compressed_fields = True
     actions_on_top = True
@@ -257,6 +259,13 @@ class OperatorOnly:
 
 class OfTheParentFormSet(ThemedFormSet):
     """Rows entered beside another take its clinic before anything about them is checked."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        # The heading of a column labels nothing to those who do not see it.
+        for field in form.fields.values():
+            widget = getattr(field.widget, "widget", field.widget)
+            widget.attrs.setdefault("aria-label", str(field.label or ""))
 
     def full_clean(self) -> None:
         # Not sooner: the parent has its clinic only once its own form was checked.
