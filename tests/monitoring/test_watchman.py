@@ -3,8 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import current_app
+from celery.signals import beat_init
 from django.db import OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerAway
 
+import monitoring.tasks  # noqa: F401  (connects beat's signal)
 from monitoring import heartbeats, watchman
 from monitoring.alerts import Severity
 from monitoring.watchman import Watchman, due_without_beat, late_jobs
@@ -79,3 +83,20 @@ def test_a_database_away_ends_no_watch(world: dict[str, Any], monkeypatch: pytes
     monkeypatch.setattr(connection, "close", lambda: None)
     Watchman().go_round()
     assert world["alerts"] == world["rings"] == []
+
+
+def test_a_broker_away_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BrokerAway("gone")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    monkeypatch.setattr(watchman, "alert", lambda *_, **__: None)
+    monkeypatch.setattr(heartbeats, "ages", lambda: ALL_WELL | {SWEEP: 90.0})
+    Watchman().go_round()
+
+
+def test_a_fresh_beat_shows_itself_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: sent.append(name))
+    beat_init.send(sender=None)
+    assert sent == ["monitoring.tasks.beat_heartbeat"]
