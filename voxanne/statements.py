@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Values = Mapping[str, Any] | Sequence[Any]
 
@@ -29,23 +30,26 @@ class Statement:
 
     def row(self, values: Values = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        with connection.wrap_database_errors, _cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.wrap_database_errors, _cursor(database) as cursor:
             return cursor.execute(self.sql, values, prepare=True).fetchone()
 
     def rows(self, values: Values = ()) -> list[tuple[Any, ...]]:
-        with connection.wrap_database_errors, _cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.wrap_database_errors, _cursor(database) as cursor:
             return cursor.execute(self.sql, values, prepare=True).fetchall()
 
     def run(self, values: Values = ()) -> int:
         """Runs it and returns how many rows it touched."""
-        with connection.wrap_database_errors, _cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.wrap_database_errors, _cursor(database) as cursor:
             return cursor.execute(self.sql, values, prepare=True).rowcount
 
 
-def _cursor() -> psycopg.Cursor[tuple[Any, ...]]:
-    """What ``connection.cursor()`` checks, and a cursor that binds on the server."""
-    connection.validate_thread_sharing()
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    return psycopg.Cursor(connection.connection)
+def _cursor(database: BaseDatabaseWrapper) -> psycopg.Cursor[tuple[Any, ...]]:
+    """What the connection's own ``cursor()`` checks, and a cursor that binds on the server."""
+    database.validate_thread_sharing()
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    return psycopg.Cursor(database.connection)
