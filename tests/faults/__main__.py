@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -53,6 +54,7 @@ def main() -> int:
         return 0
     for signum in SIGNALS:
         signal.signal(signum, _stop)
+    load = os.getloadavg()[0]
     try:
         with running_stack(say) as stack:
             _warm_up(stack)
@@ -64,6 +66,7 @@ def main() -> int:
     except StopRequested:
         return INTERRUPTED
     print(f"\n{table(shown)}\n")
+    print(f"{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}.")
     failed = [each.run.name for each in shown if not each.good]
     print(f"Failed: {', '.join(failed)}." if failed else "Nothing was lost, doubled or leaked.", flush=True)
     return 1 if failed else 0

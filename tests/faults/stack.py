@@ -38,6 +38,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TER
 # Settings that shorten the waits of a run; production waits 60 s between two looks and holds a text for 30 s.
 GAP_SECONDS, LEASE_SECONDS = 5, 15
 READY_SECONDS = 60.0
+PATIENCE = "-c lock_timeout=30s -c statement_timeout=60s"
 WATCH_PAUSE_SECONDS = 0.2
 FIRST_DAY_AHEAD = 7
 
@@ -52,7 +53,7 @@ class Stack:
         self.clinics: list[dict[str, Any]] = seeded["clinics"]
         self.sandbox = SandboxControl(options.sandbox_url)
         self.processes = processes
-        self.database = psycopg.connect(postgres_superuser_url() or "", autocommit=True)
+        self.database = psycopg.connect(postgres_superuser_url() or "", autocommit=True, options=PATIENCE)
         self._days = _weekdays(ZoneInfo(self.clinics[0]["timezone"]))
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
