@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.test import Client
 
 from bookings.models import Provider, ProviderService, Service, WorkingHours
-from messaging.models import Contact, DeliveryAttempt
+from messaging.models import Contact, DeliveryAttempt, Message
 from tests.staff.addresses import (
     acts_of,
     list_addresses,
@@ -218,6 +218,19 @@ def test_an_owner_here_and_a_viewer_there_stays_a_viewer_there(
     client.post("/admin/bookings/service/add/", form)
     with platform_scope("check"):
         assert not Service.objects.filter(slug="ours", org=oaks.clinic.org).exists()
+
+
+def test_selected_texts_are_judged_by_the_role_at_their_own_clinic(
+    elms: Furnished, oaks: Furnished, sign_in: SignIn
+) -> None:
+    person = elms.clinic.staff["owner"]
+    with platform_scope("test data"):
+        Membership.objects.create(org=oaks.clinic.org, user=person, role="receptionist")
+    before = snapshot(oaks)
+    chosen = {"action": "redrive_selected", "_selected_action": str(oaks.one(Message).pk)}
+    response = sign_in(person).post("/admin/messaging/message/", {**chosen, **CONFIRMED})
+    assert response.status_code == 403
+    assert snapshot(oaks) == before
 
 
 def test_nobody_sees_anything_before_signing_in(elms: Furnished) -> None:
