@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import time
@@ -48,6 +49,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="Fewer requests: to see that everything runs.")
     options = parser.parse_args()
     scale = 0.2 if options.quick else 1.0
+    # A run that is told to stop takes its stack along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with running_stack() as stack:
         _become_django(stack)
         table = Table()
