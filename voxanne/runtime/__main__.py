@@ -21,15 +21,17 @@ def main() -> int:
     for name, (_, text) in COMMANDS.items():
         actions.add_parser(name, help=text)
     for name, program in programs.PROGRAMS.items():
-        with_servers = actions.add_parser(name, help=program.text)
-        with_servers.add_argument("words", nargs=argparse.REMAINDER, help="passed on")
+        actions.add_parser(name, help=f"{program.text}; further words are passed on")
     services_command.add_arguments(actions.add_parser("services", help=services_command.HELP))
-    chosen = parser.parse_args()
+    # Not as an argument of its own: argparse takes no option there as the first word.
+    chosen, words = parser.parse_known_args()
+    if words and chosen.program not in programs.PROGRAMS:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
     try:
         if chosen.program in COMMANDS:
             return COMMANDS[chosen.program][0]()
         if chosen.program in programs.PROGRAMS:
-            return programs.run_program(chosen.program, chosen.words)
+            return programs.run_program(chosen.program, words)
         services_command.perform(chosen.action, chosen.servers, lambda text: print(text, flush=True))
         return 0
     except RuntimeFault as fault:
