@@ -68,7 +68,7 @@ def _row(visit: Appointment, several: bool) -> tuple[Any, ...]:
     """When, who with whom for what (and at which clinic, for those who see several), and the status."""
     about = [visit.service.name, visit.provider.name, *([visit.org.name] if several else [])]
     return (
-        link(page_of("bookings_appointment", visit.pk), _when(visit, timezone.now())),
+        link(page_of("bookings_appointment", visit.pk), _when(visit, timezone.now(), several)),
         format_html(
             '<strong>{}</strong><br><span class="staff-quiet">{}</span>',
             visit.patient_name or visit.contact.name or "(no name)",
@@ -78,11 +78,12 @@ def _row(visit: Appointment, several: bool) -> tuple[Any, ...]:
     )
 
 
-def _when(visit: Appointment, now: datetime) -> str:
-    """ "09:30" on the clinic's today, else "Mon 23 Nov, 09:30"."""
+def _when(visit: Appointment, now: datetime, several: bool) -> str:
+    """ "09:30" on the clinic's today, else "Mon 23 Nov, 09:30"; with the zone for those who see several clinics."""
     local = visit.starts_at.astimezone(visit.org.zone)
     same_day = local.date() == now.astimezone(visit.org.zone).date()
-    return f"{local:%H:%M}" if same_day else f"{local:%a %-d %b, %H:%M}"
+    told = f"{local:%H:%M}" if same_day else f"{local:%a %-d %b, %H:%M}"
+    return f"{told} {local:%Z}" if several else told
 
 
 add_figure(10, appointments_today)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from bookings.models import Closure, Provider, ProviderService, Service, WorkingHours
@@ -163,6 +164,18 @@ def test_a_contacts_number_is_kept_as_e164(client: Client, elm: Clinic) -> None:
     assert again.status_code == 200
     unreachable = client.post("/admin/messaging/contact/add/", {"name": "Nobody", "language": "en"})
     assert "A phone number or an e-mail address is needed." in unreachable.content.decode()
+
+
+def test_no_patients_name_is_kept_outside_the_clinics_own_rows(client: Client, elm: Clinic) -> None:
+    """Django's own log belongs to no clinic and keeps rows' names."""
+    client.post(
+        "/admin/messaging/contact/add/", {"name": "Dana", "phone": "(415) 555-0142", "language": "en"}
+    )
+    contact = one(Contact)
+    form = {"name": "Dana Ruiz", "phone": contact.phone, "language": "en"}
+    client.post(f"/admin/messaging/contact/{contact.pk}/change/", form)
+    assert one(AuditEntry, action="contact.change").subject == f"contacts:{contact.pk}"
+    assert not LogEntry.objects.exists()
 
 
 def test_a_template_can_only_name_what_is_filled_in(client: Client) -> None:
