@@ -58,7 +58,7 @@ def main() -> int:
     try:
         with running_stack(say) as stack:
             _warm_up(stack)
-            shown = [_show(stack, name, controls=not asked.no_controls) for name in asked.only or RUNS]
+            shown = [_show(stack, name, controls=not asked.no_controls) for name in _chosen(asked)]
             say("stopping")
     except RuntimeFault as fault:
         print(fault, file=sys.stderr)
@@ -89,6 +89,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(RUNS), metavar="NAME", help="only these runs")
     parser.add_argument("--no-controls", action="store_true", help="leave the controls out")
     return parser.parse_args()
+
+
+def _chosen(asked: argparse.Namespace) -> list[str]:
+    """The names asked for, else all, in our order."""
+    return [name for name in RUNS if not asked.only or name in asked.only]
 
 
 def _warm_up(stack: Stack) -> None:

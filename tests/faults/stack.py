@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 STARTED = ("sandbox", "web", "worker", "beat")
 # What of the caller's environment reaches the stack; servers, ports and providers are the stack's own.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TERM")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "TERM")
 # Settings that shorten the waits of a run; production waits 60 s between two looks and holds a text for 30 s.
 GAP_SECONDS, LEASE_SECONDS = 5, 15
 READY_SECONDS = 60.0

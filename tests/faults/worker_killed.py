@@ -75,11 +75,12 @@ def control(stack: Stack) -> Row:
 
 @contextmanager
 def _lossy_twilio(stack: Stack, *, lost: float, silent: float) -> Iterator[None]:
-    """Texts are accepted at once and answered late; some connections are cut before, and shares of the answers
-    and of the receipts are lost."""
+    """Texts are accepted, some of them late, and answered later still; some connections are cut before, and shares
+    of the answers and of the receipts are lost."""
     sandbox = stack.sandbox
     sandbox.clear_faults()
     sandbox.fault("slow", delay_seconds=ANSWER_DELAY)
+    sandbox.fault("slow_before", delay_seconds=ANSWER_DELAY, probability=0.3)
     sandbox.fault("connection_reset", probability=0.08)
     sandbox.fault("accepted_then_lost", probability=lost)
     sandbox.fault("no_receipts", probability=silent)
