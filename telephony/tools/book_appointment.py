@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from bookings.booking import Booked, BookingRefused, Wish, book
 from bookings.spoken import spelled, spoken_date, spoken_time
 from bookings.states import AppointmentSource
-from messaging.phone_numbers import InvalidPhoneNumber, is_withheld, normalise
+from messaging.phone_numbers import InvalidPhoneNumber, normalise
 from telephony.tools.answering import Asking, ToolAnswer, answered
 from telephony.tools.asked import ArgumentMissing, Asked
 
@@ -53,8 +53,6 @@ def _email(asked: Asked) -> str:
 def _phone(asking: Asking, asked: Asked) -> str:
     """E.164 of the given number, else of the caller. Raises BookingRefused (invalid_phone)."""
     given = asked.text("patientPhone", 60) or asking.caller
-    if is_withheld(given):
-        raise BookingRefused("invalid_phone")
     try:
         return normalise(given, asking.plan.country)
     except InvalidPhoneNumber as error:

@@ -196,6 +196,12 @@ def test_a_platform_secret_that_is_not_set_opens_nothing(call: VapiCaller) -> No
     assert not is_let_in(call, signed("", body), body=body)
 
 
+def test_blank_is_never_the_same_secret() -> None:
+    assert not credentials.same_secret("", "")
+    assert not credentials.same_secret("something", "")
+    assert credentials.same_secret("something", "something")
+
+
 def test_the_address_may_name_the_clinic_whose_secrets_are_tried(call: VapiCaller) -> None:
     unknown = {"id": call.call_id, "assistantId": "nobody's"}
     body = json.dumps(call.tools_message(call=unknown, phoneNumber={})).encode()
