@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
-
 from messaging import consent
 from messaging.models import Contact, InboundMessage
+from voxanne.statements import Statement
+from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
 
 STOP, START, HELP = "STOP", "START", "HELP"
@@ -20,6 +20,7 @@ STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT
 START_WORDS = frozenset({"START", "UNSTOP", "YES"})
 HELP_WORDS = frozenset({"HELP", "INFO"})
 LONGEST_BODY = 5000
+OF_SENDER = Statement("SELECT org_id, plan_version FROM clinic_of_sender(%s::text)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,10 @@ class Received:
     opt_out_type: str = ""
 
 
-def clinic_texted_at(number: str) -> UUID | None:
+def clinic_texted_at(number: str) -> ClinicKey | None:
     """The active clinic that texts from this number; no scope needed, its id is all that is told."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clinic_of_sender(%s)", [number])
-        row = cursor.fetchone()
-    return row[0] if row else None
+    row = OF_SENDER.row([number])
+    return ClinicKey(*row) if row else None
 
 
 def keyword_of(received: Received) -> str:

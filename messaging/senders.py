@@ -6,6 +6,7 @@ from uuid import UUID
 
 from messaging.models import SenderAccount
 from messaging.providers.twilio.client import Account, platform_account
+from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 from voxanne.tenancy.scope import org_scope
 
 
@@ -19,3 +20,11 @@ def account_of(sender: SenderAccount | None) -> Account:
 def account_of_clinic(org_id: UUID) -> Account:
     with org_scope(org_id):
         return account_of(SenderAccount.objects.filter(org_id=org_id).first())
+
+
+_accounts: PlanCache[Account] = PlanCache(account_of_clinic)
+
+
+def account_at(clinic: ClinicKey) -> Account:
+    """The same, for those who were told the clinic's version: asked of the database once a version."""
+    return _accounts.get(clinic)

@@ -13,8 +13,11 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.clinics import Clinic, make_clinic
+from tests.tenancy.kept_clean import leave_nothing, quick_passwords
 from voxanne.tenancy import bound_role
 from voxanne.tenancy.scope import platform_scope
+
+__all__ = ["leave_nothing", "quick_passwords"]
 
 TEST_DATABASE = "test_voxanne"
 

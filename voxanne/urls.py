@@ -6,11 +6,18 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from monitoring.limits import ANONYMOUS, limited
+
+handler400 = "monitoring.errors.bad_request"
+handler403 = "monitoring.errors.permission_denied"
+handler404 = "monitoring.errors.page_not_found"
+handler500 = "monitoring.errors.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitoring.urls")),
     path("", include("messaging.urls")),
     path("", include("telephony.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("api/schema/", limited(ANONYMOUS)(SpectacularAPIView.as_view()), name="schema"),
+    path("api/docs/", limited(ANONYMOUS)(SpectacularSwaggerView.as_view(url_name="schema"))),
     path("admin/", admin.site.urls),
 ]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging.receipts import Receipt, apply_receipt
-from messaging.senders import account_of_clinic
+from messaging.senders import account_at
 from monitoring.errors import error_response
 from telephony.twilio.signature import is_signed
+from telephony.vapi.payload import text
+from voxanne.statements import Statement
+from voxanne.tenancy.plan_cache import ClinicKey
+
+OF_MESSAGE = Statement("SELECT org_id, plan_version FROM clinic_of_message(%s::uuid)")
+OF_SID = Statement("SELECT org_id, plan_version, message_id FROM message_of_sid(%s::text)")
 
 
 @csrf_exempt
@@ -20,7 +26,8 @@ from telephony.twilio.signature import is_signed
 def message_status(request: HttpRequest, message_id: UUID) -> HttpResponse:
     """204 for every receipt that is rightly signed, also one that says nothing new: Twilio need not repeat it."""
     try:
-        return _apply(request, _clinic_of_message(message_id), message_id)
+        clinic = OF_MESSAGE.row([message_id])
+        return _apply(request, ClinicKey(*clinic) if clinic else None, message_id)
     except DatabaseError:
         return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
 
@@ -30,16 +37,17 @@ def message_status(request: HttpRequest, message_id: UUID) -> HttpResponse:
 def message_status_by_sid(request: HttpRequest) -> HttpResponse:
     """The same for receipts that come to the common address: the message is found by its SID."""
     try:
-        org_id, message_id = _message_of_sid(request.POST.get("MessageSid", ""))
-        return _apply(request, org_id, message_id)
+        rows = OF_SID.rows([text(request.POST.get("MessageSid"), 40)])
+        clinic = ClinicKey(*rows[0][:2]) if len(rows) == 1 else None
+        return _apply(request, clinic, rows[0][2] if clinic else None)
     except DatabaseError:
         return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
 
 
-def _apply(request: HttpRequest, org_id: UUID | None, message_id: UUID | None) -> HttpResponse:
-    if org_id is None or message_id is None:
+def _apply(request: HttpRequest, clinic: ClinicKey | None, message_id: UUID | None) -> HttpResponse:
+    if clinic is None or message_id is None:
         return error_response(403, "forbidden", "The signature does not fit.")
-    account = account_of_clinic(org_id)
+    account = account_at(clinic)
     if request.POST.get("AccountSid") != account.sid or not is_signed(request, account.auth_token):
         return error_response(403, "forbidden", "The signature does not fit.")
     sid, status = request.POST.get("MessageSid", "")[:40], request.POST.get("MessageStatus", "")[:30]
@@ -51,21 +59,5 @@ def _apply(request: HttpRequest, org_id: UUID | None, message_id: UUID | None) -
         status=status,
         error_code=int(code) if code.isascii() and code.isdigit() and len(code) < 7 else None,
     )
-    apply_receipt(org_id, message_id, receipt)
+    apply_receipt(clinic.org_id, message_id, receipt)
     return HttpResponse(status=204)
-
-
-def _clinic_of_message(message_id: UUID) -> UUID | None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clinic_of_message(%s)", [message_id])
-        row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def _message_of_sid(sid: str) -> tuple[UUID | None, UUID | None]:
-    if not sid or "\x00" in sid:
-        return None, None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, id FROM message_of_sid(%s)", [sid[:40]])
-        rows = cursor.fetchall()
-    return rows[0] if len(rows) == 1 else (None, None)

@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging.inbound import Received, clinic_texted_at, take_in
-from messaging.senders import account_of_clinic
+from messaging.senders import account_at
 from monitoring.errors import error_response
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
@@ -28,14 +28,14 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
         opt_out_type=text(request.POST.get("OptOutType"), 10),
     )
     try:
-        org_id = clinic_texted_at(received.recipient)
-        account = account_of_clinic(org_id) if org_id else None
+        clinic = clinic_texted_at(received.recipient)
+        account = account_at(clinic) if clinic else None
         owned = account is not None and request.POST.get("AccountSid") == account.sid
-        if not owned or account is None or org_id is None or not is_signed(request, account.auth_token):
+        if not owned or account is None or clinic is None or not is_signed(request, account.auth_token):
             return error_response(403, "forbidden", "The signature does not fit.")
         if not received.sid or not received.sender:
             return error_response(400, "invalid_request", "A text has a MessageSid and a From.")
-        take_in(org_id, received)
+        take_in(clinic.org_id, received)
     except DatabaseError:
         return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
     return HttpResponse(NO_REPLY, content_type="text/xml")

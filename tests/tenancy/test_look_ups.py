@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 SID = "SM" + "7" * 32
 IDS = "SETOF uuid"
 ID_AND_VERSION = "TABLE(org_id uuid, plan_version bigint)"
+ID_VERSION_AND_MESSAGE = "TABLE(org_id uuid, plan_version bigint, message_id uuid)"
 
 # Each look-up: what it may tell, and how a clinic of ours is asked for.
 Asked = tuple[str, Callable[[Clinic], tuple[Any, ...]]]
@@ -32,9 +33,9 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_slug": (ID_AND_VERSION, lambda clinic: (clinic.org.slug,)),
     "clinic_of_vapi_secret": (IDS, lambda clinic: (digest(clinic.secret),)),
     "clinics_of_vapi_call": (ID_AND_VERSION, lambda clinic: (clinic.assistant_id, "", "")),
-    "clinic_of_sender": (IDS, lambda clinic: (clinic.number,)),
-    "clinic_of_message": (IDS, lambda clinic: (text_of(clinic).pk,)),
-    "message_of_sid": ("TABLE(org_id uuid, id uuid)", lambda clinic: (text_of(clinic).provider_sid,)),
+    "clinic_of_sender": (ID_AND_VERSION, lambda clinic: (clinic.number,)),
+    "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
+    "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
 }
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.

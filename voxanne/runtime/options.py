@@ -75,6 +75,8 @@ def stack_environment(options: StackOptions | None = None) -> dict[str, str]:
         "GOOGLE_TOKEN_URL": f"{sandbox}/google/token",
         "GOOGLE_AUTH_URL": f"{sandbox}/google/auth",
         "SLACK_API_BASE_URL": f"{sandbox}/slack",
+        # Without a token nothing is posted; the sandbox takes any.
+        "SLACK_BOT_TOKEN": "sandbox",
         "PYTHONUNBUFFERED": "1",
     }
     fixed = {name: str(number) for name, number in chosen.ports.items()} | {
