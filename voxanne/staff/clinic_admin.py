@@ -281,6 +281,7 @@ class OfTheParent:
     form: Any = ClinicForm
     formset: Any = OfTheParentFormSet
     extra = 0
+    hide_title = True
     exclude: ClassVar[Any] = ("org",)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
