@@ -26,6 +26,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.reconciliation import resolve
 from messaging.senders import account_of
 from messaging.states import MessageState
+from monitoring import metrics
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
 
@@ -59,6 +60,7 @@ def prepare(message: Message) -> Prepared | Settlement:
     if consent.has_opted_out(message.org_id, sender=message.sender, recipient=message.recipient):
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if message.first_attempted_at is None:
+        metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
         message.save(update_fields=["first_attempted_at"])
     account = account_of(SenderAccount.objects.filter(org_id=message.org_id).first())
@@ -77,6 +79,7 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
         status_callback=status_callback_url(message.pk),
         validity=message.expires_at - timezone.now(),
     )
+    metrics.count_attempt(answer.outcome.value)
     return settlement_of(message, answer, partial(record_try, message, prepared.try_id, answer))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from bookings.booking import BookingRefused
 from bookings.plan import clinic_plan
+from monitoring import metrics
 from telephony.tools import claims
 from telephony.tools.answering import APOLOGY, Asking, ToolAnswer, refused, refused_booking
 from telephony.tools.asked import ArgumentMissing, Asked
@@ -21,6 +23,9 @@ from voxanne.tenancy.scope import org_scope
 logger = structlog.get_logger(__name__)
 
 NOT_UNDERSTOOD = "I did not quite get that. Could you say it again?"
+# Outcomes for our figures, beside the answers' own codes.
+FAULT, REPEATED = "error", "repeated"
+BOOKING_TOOL = "bookClinicAppointment"
 UNKNOWN_TOOL = "I cannot do that here. May I take a message?"
 
 
@@ -38,23 +43,36 @@ def run_tool_call(clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall) -> d
         raise Unanswerable(UNKNOWN_TOOL)
     if tool_call.arguments is None:
         raise Unanswerable(NOT_UNDERSTOOD)
+    began = time.perf_counter()
+    outcome = FAULT
     try:
         with org_scope(clinic.org_id):
-            return _once(clinic, facts, tool_call, tool, Asked(tool_call.arguments))
+            stored, outcome = _once(clinic, facts, tool_call, tool, Asked(tool_call.arguments))
+        return stored
     except (DatabaseError, LookupError) as error:
         logger.exception("tool_call_failed", tool=tool.name, kind=type(error).__name__)
         raise Unanswerable(APOLOGY) from error
+    finally:
+        _observe(tool.name, outcome, time.perf_counter() - began)
+
+
+def _observe(tool: str, outcome: str, seconds: float) -> None:
+    metrics.observe_tool_call(tool, outcome, seconds)
+    if tool == BOOKING_TOOL and outcome != REPEATED:
+        metrics.observe_booking("booked" if outcome == "ok" else outcome, seconds)
 
 
 def _once(
     clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall, tool: Tool, asked: Asked
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], str]:
+    """The answer, and what came of the call for our figures."""
     claim = claims.claim(clinic.org_id, facts, tool_call)
     if claim.id is None:
         given = claims.answer_given(clinic.org_id, claim.call_id, tool_call)
         if given is None:
             raise Unanswerable(NOT_UNDERSTOOD)
-        return given
+        metrics.count_duplicate("tool_call")
+        return given, REPEATED
     caller = claim.caller or facts.caller
     asking = Asking(clinic_plan(clinic), claim.call_id, caller, facts, timezone.now())
     answer = _handle(tool, asking, asked)
@@ -62,7 +80,7 @@ def _once(
     if answer.message is not None:
         stored["message"] = answer.message
     claims.store_answer(claim.id, stored, answer.outcome)
-    return stored
+    return stored, answer.outcome
 
 
 def _handle(tool: Tool, asking: Asking, asked: Asked) -> ToolAnswer:

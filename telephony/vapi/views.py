@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from monitoring import metrics
 from monitoring.errors import error_response
 from telephony.clinics import clinic_of_call
 from telephony.tools.answering import APOLOGY
@@ -37,14 +39,22 @@ REPLIES: Mapping[str, Answerer] = {
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
     """Every Vapi server message: replies where Vapi waits for one, else 200 with ``{}``."""
-    return _answer(request, only_tools=False)
+    return _timed(request, only_tools=False)
 
 
 @csrf_exempt
 @require_POST
 def tools(request: HttpRequest) -> HttpResponse:
     """Tool calls alone, by the same handler."""
-    return _answer(request, only_tools=True)
+    return _timed(request, only_tools=True)
+
+
+def _timed(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
+    began = time.perf_counter()
+    response = _answer(request, only_tools=only_tools)
+    if response.status_code == 200:
+        metrics.observe_webhook_ack("vapi", time.perf_counter() - began)
+    return response
 
 
 def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
