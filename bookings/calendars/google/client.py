@@ -21,6 +21,7 @@ from google.oauth2.credentials import Credentials
 
 from bookings.calendars.google.errors import CalendarOutcome, outcome_of_response, reasons_in
 from bookings.models import CalendarConnection
+from voxanne.outgoing import keep_proxies
 
 # The token service's words for "your program is not welcome": nothing that a clinic could mend by reconnecting.
 REFUSED_CLIENT = frozenset({"invalid_client", "unauthorized_client", "deleted_client", "disabled_client"})
@@ -87,6 +88,8 @@ class Session:
         )
         self._token_http = requests.Session()
         self._http = AuthorizedSession(self._credentials, auth_request=OneTry(self._token_http))
+        for session in (self._token_http, self._http):
+            keep_proxies(session, settings.GOOGLE_API_BASE_URL)
         calendar = quote(connection.calendar_id, safe="")
         self._events = f"{settings.GOOGLE_API_BASE_URL}/calendar/v3/calendars/{calendar}/events"
 

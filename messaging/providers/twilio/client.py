@@ -22,6 +22,7 @@ from twilio.rest import Client
 from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
+from voxanne.outgoing import keep_proxies
 
 PAGE_SIZE = 200
 LONGEST_VALIDITY = 36_000
@@ -63,6 +64,7 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
         super().__init__(timeout=sum(settings.TWILIO_TIMEOUT), pool_connections=True)
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, TimedAdapter())
+        keep_proxies(self.session, settings.TWILIO_API_BASE_URL)
         self.retry_after: float | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
