@@ -173,3 +173,5 @@ def _goodbye(voice: Voice, timeline: Timeline) -> None:
             analysis={"summary": "The caller booked a visit."},
             artifact={"transcript": "AI: Which day suits you?\nUser: Tomorrow morning, please.\n"},
         )
+        voice.note("Call ended", "The caller said goodbye")
+        voice.hang_up()

@@ -69,6 +69,10 @@ class Voice:
         """Names whose phone the caller's is, for the phone page."""
         self._control("POST", "/_control/phones", {"number": self.caller, "name": name})
 
+    def hang_up(self) -> None:
+        """Tells the sandbox that the call is over."""
+        self._control("POST", "/_control/vapi/calls", {"id": self.call_id, "status": "ended"})
+
     def note(self, kind: str, text: str) -> None:
         """Adds a step to the call's timeline on the phone page."""
         self._event({"type": kind, "text": text})
