@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from django.db import connection
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.states import MessageState
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit
+from voxanne.statements import Statement
 from voxanne.tenancy.models import AuditEntry
 from voxanne.tenancy.scope import current_scope, org_scope, platform_scope
 
@@ -23,6 +23,9 @@ FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "f
 
 # Work that wore out its workers is given up without a moment of its own.
 GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")
+
+
+OF_MESSAGE = Statement("SELECT org_id FROM clinic_of_message(%s::uuid)")
 
 
 class Redriven(StrEnum):
@@ -73,7 +76,5 @@ def redrive(message_id: UUID, reason: str) -> Redriven:
 
 def _clinic_of(message_id: UUID) -> UUID | None:
     """Whose message it is; asked before any scope is open."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clinic_of_message(%s)", [message_id])
-        row = cursor.fetchone()
+    row = OF_MESSAGE.row([message_id])
     return row[0] if row else None

@@ -56,11 +56,12 @@ def perform(command: CallCommand, control_url: str) -> Settlement:
     """Sends the command to the call's control address, if that address is one of Vapi's."""
     if not control_url:
         return Settlement(CommandState.DONE, error="The call had ended, or has no control address.")
+    if timezone.now() - command.created_at > USEFUL_FOR:
+        return Settlement(CommandState.DEAD, error="It came too late to be wanted: the caller has talked on.")
     try:
         control.send(control_url, command.body)
     except control.ControlFault as fault:
-        late = timezone.now() - command.created_at > USEFUL_FOR
-        if fault.permanent or late or command.attempts + 1 >= MOST_ATTEMPTS:
+        if fault.permanent or command.attempts + 1 >= MOST_ATTEMPTS:
             return Settlement(CommandState.DEAD, error=str(fault))
         return Settlement(CommandState.QUEUED, error=str(fault), wait=RETRY_WAIT)
     return Settlement(CommandState.DONE)

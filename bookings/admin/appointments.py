@@ -17,7 +17,7 @@ from bookings.booking import cancel
 from bookings.confirmation import about
 from bookings.models import Appointment, CalendarPush
 from bookings.plan import plan_of
-from bookings.states import LIVE_STATES
+from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
 from messaging.models import Message
 from messaging.phone_numbers import mask
@@ -114,6 +114,8 @@ class AppointmentAdmin(BookingPage):
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         keeps_contacts = people.holds(request, "messaging.change_contact", obj)
+        # A cross beside "on purpose" on every ordinary visit reads as an alarm.
+        overlap = ["overlaps_knowingly"] if obj is not None and obj.overlaps_knowingly else []
         return [
             (
                 "Visit",
@@ -132,7 +134,7 @@ class AppointmentAdmin(BookingPage):
             ),
             (
                 "Booking",
-                {"fields": ["source", "booked", "confirmation_code", "overlaps_knowingly", "to_call"]},
+                {"fields": ["source", "booked", "confirmation_code", *overlap, "to_call"]},
             ),
         ]
 
@@ -241,7 +243,7 @@ def visit_panels(visit: Appointment) -> list[dict[str, Any]]:
         .select_related("org")
         .order_by("created_at")
     )
-    pushes = CalendarPush.objects.filter(appointment=visit).select_related("org")
+    pushes = CalendarPush.objects.filter(appointment=visit).select_related("org", "appointment")
     return [
         {
             "title": "Texts about this visit",
@@ -267,10 +269,17 @@ def _text_row(text: Message) -> tuple[Any, ...]:
     )
 
 
+def _push_words(push: CalendarPush) -> str:
+    """A push that is done made the calendar agree with the visit: of a cancelled one the event is gone."""
+    if push.state == PushState.DONE and push.appointment.status not in LIVE_STATES:
+        return "Taken off the calendar"
+    return push.get_state_display()
+
+
 def _push_row(push: CalendarPush) -> tuple[Any, ...]:
     return (
         link(page_of("bookings_calendarpush", push.pk), "Calendar event"),
-        label(push.get_state_display(), PUSH_TONES[push.state]),
+        label(_push_words(push), PUSH_TONES[push.state]),
         clinic_time(push, push.pushed_at),
         push.last_error or "–",
     )

@@ -92,12 +92,20 @@ class ServiceAdmin(ClinicAdmin):
     )
 
 
+# Beyond these a moment on the clinic's clock may be none the database can give back.
+PLAUSIBLE_YEARS = range(2000, 2101)
+
+
 class ClosureForm(ClinicForm):
     """Times are on the clinic's clock."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         starts, ends = cleaned.get("starts_at"), cleaned.get("ends_at")
+        for name in ("starts_at", "ends_at"):
+            moment = cleaned.get(name)
+            if moment and moment.year not in PLAUSIBLE_YEARS:
+                self.add_error(name, "Give a year between 2000 and 2100.")
         if starts and ends and ends <= starts:
             self.add_error("ends_at", "It ends before it starts.")
             raise forms.ValidationError("A closure ends after it starts.")

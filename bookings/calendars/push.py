@@ -26,6 +26,7 @@ CALENDAR_WORK = "calendar-push"
 CALENDAR_QUEUE = "calendar"
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
+LEASE = timedelta(seconds=60)
 
 # No connection, no row. A visit that changed while its event was being written is queued anew: the writer's
 # claim no longer holds, so its settlement is ignored.
@@ -111,9 +112,18 @@ def _after_fault(push: CalendarPush, prepared: Prepared, fault: google.CalendarF
 
 
 def push_again(push: CalendarPush, settlement: Settlement) -> None:
-    """The visit changed while its event was being written, and the late write may have landed last: once more."""
-    if move(CalendarPush, push.org_id, push.pk, Settlement(PushState.QUEUED, uses_attempt=False)):
+    """The visit changed while its event was being written, and the late write may have landed last: once more.
+
+    Where another worker is writing at this moment, the next write waits until that one has surely ended: begun
+    at once, the two would overtake each other for ever.
+    """
+    at_once = Settlement(PushState.QUEUED, uses_attempt=False)
+    settled = (PushState.DONE, PushState.DEAD, PushState.SKIPPED)
+    if move(CalendarPush, push.org_id, push.pk, at_once, sources=settled):
         hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, push.org_id, push.pk)
+        return
+    later = Settlement(PushState.QUEUED, uses_attempt=False, wait=LEASE)
+    move(CalendarPush, push.org_id, push.pk, later, sources=(PushState.PUSHING,))
 
 
 def _mark_broken(calendar: CalendarConnection, reason: str) -> None:
@@ -138,7 +148,7 @@ CALENDAR_PUSH = WorkKind(
     model=CalendarPush,
     prepare=prepare,
     perform=push_event,
-    lease=timedelta(seconds=60),
+    lease=LEASE,
     queue=CALENDAR_QUEUE,
     overtaken=push_again,
 )

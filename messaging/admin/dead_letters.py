@@ -133,9 +133,9 @@ def open_dead_letters() -> Any:
     return Message.objects.filter(state=MessageState.DEAD_LETTER)
 
 
-def badge(request: HttpRequest) -> str | None:
-    """How many dead letters wait for a person, for the sidebar; None where there are none."""
+def badge(request: HttpRequest) -> str:
+    """How many dead letters wait for a person, for the sidebar; blank where there are none."""
     number = open_dead_letters().order_by()[: MOST_COUNTED + 1].count()
     if not number:
-        return None
+        return ""
     return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number)

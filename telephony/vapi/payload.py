@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MOST_TOOL_CALLS = 20
 LONGEST_ID = 120
+ID_PATTERNS = {
+    name: re.compile(rb'"' + name.encode() + rb'"\s{0,8}:\s{0,8}"([A-Za-z0-9_-]{1,64})"')
+    for name in ("assistantId", "phoneNumberId")
+}
 
 
 class MalformedPayload(ValueError):
@@ -65,6 +70,13 @@ def parse(raw: bytes) -> ServerMessage:
     if not message or not kind:
         raise MalformedPayload("The body needs a message object with a type.")
     return ServerMessage(kind, _call_facts(message), message)
+
+
+def glimpsed_ids(raw: bytes) -> CallFacts:
+    """The ids that stand first in a body that is not to be parsed yet; blank where there are none."""
+    found = {name: pattern.search(raw) for name, pattern in ID_PATTERNS.items()}
+    ids = {name: text(match.group(1).decode("ascii"), 64) for name, match in found.items() if match}
+    return CallFacts("", "", ids.get("assistantId", ""), ids.get("phoneNumberId", ""), "", "", "")
 
 
 def load_object(raw: bytes) -> Mapping[str, Any]:

@@ -15,6 +15,8 @@ from telephony.vapi.payload import ServerMessage, text
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
 
+# Years that every zone's calendar can show.
+PLAUSIBLE_YEARS = range(2000, 2101)
 STATUSES = {
     "ringing": Call.Status.RINGING,
     "in-progress": Call.Status.IN_PROGRESS,
@@ -67,6 +69,7 @@ def _instant(value: Any) -> datetime | None:
     """The moment in UTC; None for what is none, or lies outside the years that can be read back."""
     try:
         moment = parse_datetime(text(value))
-        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+        utc = moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+    return utc if utc is not None and utc.year in PLAUSIBLE_YEARS else None

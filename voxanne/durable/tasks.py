@@ -16,9 +16,10 @@ from voxanne.durable.work import WorkKind
 
 logger = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 5.0
 ROWS_A_DRAINER = 10
-MOST_DRAINERS = 32
+# Half of the worker's threads: a full queue of texts leaves room for a call's commands.
+MOST_DRAINERS = 16
 SWEEP_EXPIRES_SECONDS = 30
 # Later work waits for the sweeper: a long countdown would be delivered twice by the broker.
 LONGEST_COUNTDOWN = 20.0
@@ -65,26 +66,31 @@ def sweep() -> dict[str, dict[str, int]]:
     """
     swept: dict[str, dict[str, int]] = {}
     failures: list[Exception] = []
-    for kind in all_kinds():
-        try:
-            swept[kind.name] = _sweep_kind(kind)
-        except Exception as error:
-            logger.exception("sweep_failed", kind=kind.name, error=type(error).__name__)
-            failures.append(error)
+    # Resolving asks providers and may take long, so it waits until every kind's rows are on their way.
+    for step in (_send_on, _resolve):
+        for kind in all_kinds():
+            try:
+                swept.setdefault(kind.name, {}).update(step(kind))
+            except Exception as error:
+                logger.exception("sweep_failed", kind=kind.name, error=type(error).__name__)
+                failures.append(error)
     if failures:
         raise failures[0]
     return swept
 
 
-def _sweep_kind(kind: WorkKind[Any]) -> dict[str, int]:
+def _send_on(kind: WorkKind[Any]) -> dict[str, int]:
     released = work.release_lost(kind)
     due = work.count_due(kind)
     _wake_drainers(kind, due)
-    # Last, since it may take long: what it puts back in the queue is found by the next sweep.
-    unresolved = work.resolve_due(kind)
-    if released or unresolved or due:
-        logger.info("swept", kind=kind.name, released=released, unresolved=unresolved, due=due)
-    return {"released": released, "unresolved": unresolved, "due": due}
+    if released or due:
+        logger.info("swept", kind=kind.name, released=released, due=due)
+    return {"released": released, "due": due}
+
+
+def _resolve(kind: WorkKind[Any]) -> dict[str, int]:
+    """What it puts back in the queue is found by the next sweep."""
+    return {"unresolved": work.resolve_due(kind)}
 
 
 def _wake_drainers(kind: WorkKind[Any], due: int) -> None:

@@ -6,6 +6,7 @@ manager keeps to the scope, and these classes ask the person's role at the row's
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from django.contrib.admin import ShowFacets
@@ -26,6 +27,9 @@ from voxanne.tenancy.models import Organization
 MOST_HISTORY = 200
 
 
+WRITTEN_NUMBER = re.compile(r"^\+?[\d\s().\-/]*\d[\d\s().\-/]*$")
+
+
 class ListedPage(ThemedAdmin):
     """What every list has in common, a clinic's or the platform's."""
 
@@ -40,6 +44,12 @@ class ListedPage(ThemedAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CappedChangeList]:
         return CappedChangeList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """A phone number is found however it is written: (415) 555-0142 is kept as +14155550142."""
+        if WRITTEN_NUMBER.match(search_term):
+            search_term = re.sub(r"\D", "", search_term)
+        return super().get_search_results(request, queryset, search_term)
 
 
 class ClinicAdmin(ListedPage):

@@ -58,6 +58,9 @@ def _last(given: Any) -> str:
     return str(values[-1] or "")
 
 
+PLAUSIBLE_YEARS = range(2000, 2101)
+
+
 def read_day(text: str) -> date | None:
     """A day as people here write it, or as ISO 8601; None when blank.
 
@@ -70,6 +73,8 @@ def read_day(text: str) -> date | None:
         day: date = field.clean(text.strip())
     except forms.ValidationError as error:
         raise IncorrectLookupParameters(f"{text!r} is not a date such as 24/11/2026.") from error
+    if day.year not in PLAUSIBLE_YEARS:
+        raise IncorrectLookupParameters("Give a year between 2000 and 2100.")
     return day
 
 

@@ -130,6 +130,7 @@ def tabs() -> list[dict[str, Any]]:
                 ("All", ""),
                 ("Needs attention", "dead_letter"),
                 ("Waiting", "queued"),
+                ("Fate unknown", "unknown"),
                 ("Delivered", "delivered"),
             ),
         ),
