@@ -41,12 +41,12 @@ WORKER = (
 BEAT = "celery -q -A voxanne beat --pidfile= -l warning"
 
 # Celery closes a task's connection at its end: with a pool it is handed on, not opened anew for each task.
-WORKER_CONNECTIONS = "16"
+WORKER_CONNECTIONS = "4"
 
 
 def yielding(command: list[str]) -> list[str]:
     """The command at a lower priority: on one machine, what a caller waits for comes before what can wait."""
-    return ["nice", "-n", "10", *command] if shutil.which("nice") else command
+    return ["nice", "-n", "15", *command] if shutil.which("nice") else command
 
 
 def process_specs(options: StackOptions) -> list[ProcessSpec]:
