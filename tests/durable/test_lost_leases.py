@@ -246,6 +246,17 @@ def test_a_late_settlement_changes_nothing_but_leaves_its_record(elm: Clinic) ->
     assert left == ["the try's row"]
 
 
+def test_a_late_worker_does_not_settle_its_successors_claim(elm: Clinic) -> None:
+    row = push(elm)
+    first = taken(writing())
+    with later(LEASE * 2):
+        work.release_lost(writing())
+        second = taken(writing())
+    assert not work.settle(first.row, Settlement(PushState.DEAD))
+    assert work.settle(second.row, DONE)
+    assert fresh(row).state == PushState.DONE
+
+
 def test_a_kind_hears_of_a_late_settlement_in_the_same_transaction(elm: Clinic) -> None:
     heard: list[tuple[Any, str]] = []
 
