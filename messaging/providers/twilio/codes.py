@@ -270,7 +270,7 @@ def fault_of_code(code: int) -> Fault:
 def spoken_reason(code: int | None) -> str:
     """Return one plain sentence for staff: what happened, and what to do. It names no patient."""
     if not code or code < SMALLEST_CODE:
-        return "Twilio gave no reason. If the text's fate is unknown, it is looked up, and sent again only if not there."
+        return "Twilio gave no reason. A text of unknown fate is looked up, and sent again only if it is not there."
     known = CODES.get(code)
     if known:
         return known.reason
