@@ -25,11 +25,6 @@ pytestmark = pytest.mark.django_db
 WHOLE_DAY = [f"{hour:02d}:{minute:02d}" for hour in range(9, 17) for minute in (0, 15, 30, 45)][:31]
 
 
-@pytest.fixture
-def day(elm: Clinic) -> ClinicDay:
-    return ClinicDay(elm)
-
-
 def test_an_empty_day_is_free_on_every_quarter_of_an_hour(day: ClinicDay) -> None:
     assert day.free() == WHOLE_DAY
     assert day.free(length=240)[-1] == "13:00"
