@@ -100,8 +100,9 @@ def test_leases_lost_long_ago_do_not_count(elm: Clinic) -> None:
     row = push(elm)
     for turn in range(1, MOST_LOST_LEASES):
         lose(writing(), turn)
+    refused = writing(lambda *_: Settlement(PushState.QUEUED))
     with later(timedelta(hours=MOST_LOST_LEASES)):
-        work.settle(taken(writing()).row, Settlement(PushState.QUEUED))
+        work.perform(refused, taken(refused))
     assert fresh(row).lost_leases == 0
     lose(writing(), MOST_LOST_LEASES + 1)
     assert fresh(row).state == PushState.QUEUED
@@ -285,7 +286,9 @@ def test_a_kind_hears_nothing_while_its_claim_holds(elm: Clinic) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_an_outcome_survives_a_database_that_restarted_meanwhile(elm: Clinic) -> None:
     def perform(row: Message, _: None) -> Settlement:
-        # As after a restart of the server: the worker's own connection is gone when the answer comes.
+        # As after a restart of the server: the connection, in use a moment ago, is gone when the answer comes.
+        with org_scope(elm.id):
+            assert Message.objects.exists()
         backend = connection.connection.info.backend_pid
         with psycopg.connect(of_the_suite(settings.DATABASE_OWNER_URL), autocommit=True) as owner:
             owner.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
