@@ -15,16 +15,16 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from messaging import consent, tries
-from messaging.models import Message, SenderAccount
+from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio import client as twilio
 from messaging.reconciliation import resolve
-from messaging.senders import account_of
+from messaging.senders import account_at
 from messaging.states import MessageState
 from monitoring import metrics
 from voxanne.durable.settlement import Settlement
@@ -57,14 +57,13 @@ def prepare(message: Message) -> Prepared | Settlement:
     now = timezone.now()
     if message.expires_at <= now:
         return Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False)
-    if consent.has_opted_out(message.org_id, sender=message.sender, recipient=message.recipient):
+    begun = tries.begin(message)
+    if begun is None:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if message.first_attempted_at is None:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
-        message.save(update_fields=["first_attempted_at"])
-    account = account_of(SenderAccount.objects.filter(org_id=message.org_id).first())
-    return Prepared(account, tries.begin(message))
+    return Prepared(account_at(begun.clinic), begun.id)
 
 
 def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
@@ -107,7 +106,8 @@ def settle_late(message: Message, settlement: Settlement) -> None:
         return
     known = replace(settlement, record=None, uses_attempt=False)
     try:
-        move(Message, message.org_id, message.pk, known, sources=LATE_FROM)
+        with transaction.atomic():
+            move(Message, message.org_id, message.pk, known, sources=LATE_FROM)
     except IntegrityError:
         # A text of the very same words was taken for this one. They have changed places: this one is not out yet.
         logger.warning("sid_held_by_its_twin", id=str(message.pk))

@@ -17,11 +17,22 @@ from messaging.providers.twilio import outcomes
 from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move
+from voxanne.model_rows import columns_of, instance_of
+from voxanne.statements import Statement
 from voxanne.tenancy.scope import org_scope
 
 ARRIVED = frozenset({"delivered", "read"})
 # Before these nobody knows that Twilio has the text; the first receipt says so.
 OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
+
+SPOKEN_OF = Statement(f"""
+SELECT {columns_of(Message)} FROM sms_delivery_log
+WHERE org_id = %(org)s AND (provider_sid = %(sid)s OR id = %(id)s)
+ORDER BY provider_sid = %(sid)s DESC LIMIT 1 FOR UPDATE
+""")  # noqa: S608  (column names of a model of ours)
+FURTHER = Statement("""
+UPDATE sms_delivery_log SET provider_status = %(status)s, updated_at = now() WHERE org_id = %(org)s AND id = %(id)s
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ def apply_receipt(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
 
 def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
     with org_scope(org_id):
-        message = _spoken_of(message_id, receipt)
+        message = _spoken_of(org_id, message_id, receipt)
         if message is None:
             return False
         is_known = tries.is_known(message, receipt.sid)
@@ -59,17 +70,18 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if not _says_something_new(message, receipt, is_known):
             return False
         settlement = settlement_of(message, receipt)
-        moved = move(Message, org_id, message.pk, settlement)
-        if not moved and message.state == settlement.state and message.provider_sid == receipt.sid:
-            Message.objects.filter(pk=message.pk).update(provider_status=receipt.status)
-        return moved
+        if message.state != settlement.state:
+            return move(Message, org_id, message.pk, settlement)
+        if message.provider_sid == receipt.sid:
+            FURTHER.run({"org": org_id, "id": message.pk, "status": receipt.status})
+        return False
 
 
-def _spoken_of(message_id: UUID, receipt: Receipt) -> Message | None:
+def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | None:
     """The message that holds the SID, else the one that the receipt's address names. Of two equal texts to one
     person the list at Twilio may have given the one's SID to the other: then they have changed places."""
-    rows = Message.objects.select_for_update()
-    return rows.filter(provider_sid=receipt.sid).first() or rows.filter(pk=message_id).first()
+    row = SPOKEN_OF.row({"org": org_id, "id": message_id, "sid": receipt.sid})
+    return None if row is None else instance_of(Message, row)
 
 
 def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:

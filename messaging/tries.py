@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Q
@@ -11,25 +12,67 @@ from django.utils import timezone
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.answers import Answer, TryOutcome
 from voxanne.durable.work import STOPPED
+from voxanne.statements import Statement
+from voxanne.tenancy.ids import new_id
+from voxanne.tenancy.plan_cache import ClinicKey
+
+# One round trip for all that only the moment of sending can tell, and for what it leaves behind.
+BEGIN = Statement("""
+WITH clinic AS (
+    SELECT o.plan_version,
+           coalesce((SELECT x.opted_out FROM opt_outs x
+                     WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s AND x.sender = %(sender)s
+                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
+    FROM organizations o WHERE o.id = %(org)s
+), stopped AS (
+    UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
+    WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL
+), begun AS (
+    INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
+    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out
+    RETURNING id
+), first AS (
+    UPDATE sms_delivery_log SET first_attempted_at = %(now)s
+    WHERE org_id = %(org)s AND id = %(message)s AND first_attempted_at IS NULL AND EXISTS (SELECT FROM begun)
+)
+SELECT plan_version, (SELECT id FROM begun) FROM clinic
+""")
+END = Statement("""
+UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_status = %(http_status)s,
+       error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s
+WHERE id = %(id)s
+""")
 
 
-def begin(message: Message) -> UUID:
-    """Writes a new try down; one that never ended belonged to a worker that stopped."""
-    _end_open(message)
-    row = DeliveryAttempt.objects.create(org_id=message.org_id, message=message, started_at=timezone.now())
-    return row.pk
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A try that may go out: its row, and the clinic at the version of its plan."""
+
+    id: UUID
+    clinic: ClinicKey
+
+
+def begin(message: Message) -> Begun | None:
+    """Writes a new try down; one that never ended belonged to a worker that stopped. None, and nothing is
+    written, where the person asked not to be texted: the newest line of the ledger decides."""
+    values = {
+        "id": new_id(), "message": message.pk, "org": message.org_id, "recipient": message.recipient,
+        "sender": message.sender, "now": timezone.now(), "stopped": STOPPED,
+    }  # fmt: skip
+    row = BEGIN.row(values)
+    assert row is not None
+    plan_version, try_id = row
+    return Begun(try_id, ClinicKey(message.org_id, plan_version)) if try_id else None
 
 
 def end(try_id: UUID, answer: Answer) -> None:
     """Completes a try with what came of it."""
-    DeliveryAttempt.objects.filter(pk=try_id).update(
-        finished_at=timezone.now(),
-        outcome=answer.outcome.value,
-        http_status=answer.http_status,
-        error_code=answer.error_code,
-        error=answer.error,
-        provider_sid=answer.sid,
-    )
+    END.run(
+        {
+            "id": try_id, "now": timezone.now(), "outcome": answer.outcome.value, "http_status": answer.http_status,
+            "error_code": answer.error_code, "error": answer.error, "sid": answer.sid,
+        }
+    )  # fmt: skip
 
 
 def is_known(message: Message, sid: str) -> bool:

@@ -13,9 +13,11 @@ PRODUCT = ("manage.py", "voxanne", "telephony", "bookings", "messaging", "monito
 # Lowest first: a module imports from its own line and from those above it in this list, never from one below.
 FLOORS = (
     (
+        "voxanne.database",
         "voxanne.environment",
         "voxanne.encryption",
         "voxanne.indexes",
+        "voxanne.model_rows",
         "voxanne.outgoing",
         "voxanne.statements",
     ),

@@ -172,7 +172,7 @@ DATABASE_POOL_SIZE = env.integer("DATABASE_POOL_SIZE", 0)
 
 def database(url: str, *, serving: bool) -> dict[str, Any]:
     config: dict[str, Any] = dict(environ.Env.db_url_config(url or "postgres://unset@127.0.0.1:1/unset"))
-    config["ENGINE"] = "django.db.backends.postgresql"
+    config["ENGINE"] = "voxanne.database"
     options: dict[str, Any] = config.setdefault("OPTIONS", {})
     # Nothing is prepared unasked; statements of voxanne/statements.py ask for it.
     options.update({"connect_timeout": 3, "application_name": "voxanne", "prepare_threshold": 2**30})

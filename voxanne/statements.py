@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 Values = Mapping[str, Any] | Sequence[Any]
 
@@ -46,10 +47,35 @@ class Statement:
             return cursor.execute(self.sql, values, prepare=True).rowcount
 
 
+def begun_with(sql: str) -> bool:
+    """Sends ``sql`` in one round trip with the BEGIN that the current transaction still owes; False, and nothing is
+    sent, where it has begun. Raises Django's DatabaseError.
+
+    ``sql`` is one statement without parameters; its rows are not read.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    with database.wrap_database_errors:
+        _make_ready(database)
+        connection = database.connection
+        if connection.autocommit or connection.info.transaction_status != TransactionStatus.IDLE:
+            return False
+        result = connection.pgconn.exec_(f"BEGIN; {sql}".encode())
+        if connection.info.status != ConnStatus.OK:
+            raise psycopg.OperationalError("The connection to the database was lost.")
+        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+            raise psycopg.errors.error_from_result(result)
+    return True
+
+
 def _cursor(database: BaseDatabaseWrapper) -> psycopg.Cursor[tuple[Any, ...]]:
-    """What the connection's own ``cursor()`` checks, and a cursor that binds on the server."""
+    """A cursor that binds on the server."""
+    _make_ready(database)
+    return psycopg.Cursor(database.connection)
+
+
+def _make_ready(database: BaseDatabaseWrapper) -> None:
+    """What the connection's own ``cursor()`` checks before it gives one."""
     database.validate_thread_sharing()
     database.close_if_health_check_failed()
     database.ensure_connection()
     database.validate_no_broken_transaction()
-    return psycopg.Cursor(database.connection)

@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from bookings.calendars.google import client as google
-from bookings.models import Appointment, CalendarConnection, CalendarPush
+from bookings.models import CalendarConnection, CalendarPush
 from bookings.states import LIVE_STATES, PushState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
+from voxanne.model_rows import columns_of, instance_of
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope
@@ -43,6 +45,15 @@ ON CONFLICT (appointment_id) DO UPDATE
 RETURNING id
 """)
 
+VISIT = Statement(f"""
+SELECT a.status, a.starts_at, a.ends_at, s.name, o.slug, o.timezone, c.id, {columns_of(CalendarConnection, "c")}
+FROM appointments a
+JOIN services s ON s.id = a.service_id
+JOIN organizations o ON o.id = a.org_id
+LEFT JOIN calendar_connections c ON c.provider_id = a.provider_id
+WHERE a.id = %(appointment)s AND a.org_id = %(org)s
+""")  # noqa: S608  (column names of a model of ours)
+
 
 def queue_push(org_id: UUID, appointment_id: UUID) -> None:
     """Queues the visit's event in the caller's transaction, if its provider has a calendar connected."""
@@ -62,19 +73,21 @@ class Prepared:
 
 
 def prepare(push: CalendarPush) -> Prepared:
-    appointment = Appointment.objects.select_related("provider", "service", "org").get(pk=push.appointment_id)
-    calendar = CalendarConnection.objects.filter(provider_id=appointment.provider_id).first()
+    row = VISIT.row({"appointment": push.appointment_id, "org": push.org_id})
+    assert row is not None
+    status, starts_at, ends_at, service, slug, zone_name, calendar_id, *calendar = row
+    zone = ZoneInfo(zone_name)
     event = google.Event(
-        id=appointment.pk.hex,
+        id=push.appointment_id.hex,
         # Whoever may open the calendar reads this: the service, never the patient's name.
-        summary=f"{appointment.service.name} (Voxanne)",
-        starts_at=appointment.starts_at.astimezone(appointment.org.zone),
-        ends_at=appointment.ends_at.astimezone(appointment.org.zone),
-        time_zone=appointment.org.timezone,
-        private={"appointment": str(appointment.pk), "clinic": appointment.org.slug},
+        summary=f"{service} (Voxanne)",
+        starts_at=starts_at.astimezone(zone),
+        ends_at=ends_at.astimezone(zone),
+        time_zone=zone_name,
+        private={"appointment": str(push.appointment_id), "clinic": slug},
     )
-    wanted = appointment.status in LIVE_STATES
-    return Prepared(event, wanted, appointment.ends_at < timezone.now(), calendar)
+    connected = instance_of(CalendarConnection, calendar) if calendar_id else None
+    return Prepared(event, status in LIVE_STATES, ends_at < timezone.now(), connected)
 
 
 def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
@@ -92,7 +105,6 @@ def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
     except google.CalendarFault as fault:
         return _after_fault(push, prepared, fault)
     finally:
-        session.close()
         _keep_token(prepared.calendar, session)
     columns = {
         "event_id": prepared.event.id,

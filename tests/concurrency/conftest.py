@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
+from messaging import receipts
 from messaging.models import Message
 from tests.clinics import Clinic, make_clinic
 from tests.guards import Guard, taken_out
+from voxanne.durable import rows
+from voxanne.statements import Statement
 from voxanne.tenancy.owned import OwnedQuerySet
 from voxanne.tenancy.scope import platform_scope
 
@@ -56,10 +59,18 @@ def without(clinic: Clinic) -> Without:
 
 
 @pytest.fixture
-def without_row_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_row_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The product as if it looked, then wrote, with nobody else there."""
 
     def unlocked(rows: Any, **_: Any) -> Any:
         return rows
 
     monkeypatch.setattr(OwnedQuerySet, "select_for_update", unlocked)
+    monkeypatch.setattr(rows, "TAKE", rows.TAKE.replace("FOR UPDATE SKIP LOCKED", ""))
+    # Looked at, then a moment later written: as long as anything may take between the two.
+    looked = receipts.SPOKEN_OF.sql.replace("FOR UPDATE", "")
+    slowly = Statement(f"SELECT looked.* FROM ({looked}) looked, pg_sleep(random() * 0.02)")
+    monkeypatch.setattr(receipts, "SPOKEN_OF", slowly)
+    rows._take.cache_clear()
+    yield
+    rows._take.cache_clear()

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,9 +24,10 @@ from django.db import InterfaceError, OperationalError, connection, models, tran
 from django.db.models import F
 from django.utils import timezone
 
+from voxanne.durable import rows
 from voxanne.durable.models import DurableWork
 from voxanne.durable.settlement import Settlement
-from voxanne.tenancy.scope import org_scope, platform_scope
+from voxanne.tenancy.scope import org_scope, platform_scope, within_org
 
 logger = structlog.get_logger(__name__)
 
@@ -70,6 +71,12 @@ class Claimed(Generic[Work]):
     prepared: Any
 
 
+class _Hold(TypedDict):
+    token: UUID
+    now: datetime
+    until: datetime
+
+
 class _Spoiled:
     """A row was claimed, but could not be prepared; it was put back or given up."""
 
@@ -77,7 +84,7 @@ class _Spoiled:
 def claim(kind: WorkKind[Work], org_id: UUID, pk: UUID) -> Claimed[Work] | None:
     """Claims the row if it is waiting and due; None when someone else has it, or it is not due."""
     with org_scope(org_id):
-        found = _claim_one(kind, kind.model.objects.filter(pk=pk))
+        found = _claimed(kind, rows.take_one(kind.model, org_id, pk, **_hold(kind)))
     return None if isinstance(found, _Spoiled) else found
 
 
@@ -88,21 +95,19 @@ def claim_next(kind: WorkKind[Work]) -> Claimed[Work] | None:
     """
     while True:
         with platform_scope(f"claim the next {kind.name}"):
-            found = _claim_one(kind, kind.model.objects.all())
+            found = _claimed(kind, rows.take_next(kind.model, kind.order, **_hold(kind)))
         if not isinstance(found, _Spoiled):
             return found
 
 
-def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Work] | _Spoiled | None:
+def _hold(kind: WorkKind[Any]) -> _Hold:
     now = timezone.now()
-    due = rows.filter(state=kind.model.lifecycle.waiting, next_attempt_at__lte=now).order_by(*kind.order)
-    row = due.select_for_update(skip_locked=True, of=("self",)).first()
+    return {"token": uuid.uuid4(), "now": now, "until": now + kind.lease}
+
+
+def _claimed(kind: WorkKind[Work], row: Work | None) -> Claimed[Work] | _Spoiled | None:
     if row is None:
         return None
-    row.state = kind.model.lifecycle.claimed
-    row.claim_token = uuid.uuid4()
-    row.claimed_until = now + kind.lease
-    row.save(update_fields=["state", "claim_token", "claimed_until", "updated_at"])
     try:
         with transaction.atomic():
             return Claimed(row, kind.prepare(row))
@@ -111,7 +116,7 @@ def _claim_one(kind: WorkKind[Work], rows: models.QuerySet[Work]) -> Claimed[Wor
     except Exception as error:
         logger.exception("work_not_prepared", kind=kind.name, id=str(row.pk), error=type(error).__name__)
         # Nothing has left the house yet, so waiting again is safe for every kind.
-        _move(_held(row), _after_error(row, kind.model.lifecycle.waiting, error))
+        _swap_held(row, _after_error(row, kind.model.lifecycle.waiting, error))
         return _Spoiled()
 
 
@@ -160,7 +165,7 @@ def _settle(
     row.lifecycle.check(row.lifecycle.claimed, settlement.state)
     with org_scope(row.org_id):
         # The row first, then what belongs to it: everybody locks in this order.
-        held = _move(_held(row), settlement, **more) == 1
+        held = _swap_held(row, settlement, **more)
         if settlement.record is not None:
             settlement.record()
         if not held and overtaken is not None:
@@ -168,10 +173,13 @@ def _settle(
     return held
 
 
-def _held(row: DurableWork) -> models.QuerySet[Any]:
-    """The row as long as our claim to it holds."""
-    held = type(row).objects.filter(pk=row.pk, state=row.lifecycle.claimed)
-    return held.filter(claim_token=row.claim_token)
+def _swap_held(row: DurableWork, settlement: Settlement, **more: Any) -> bool:
+    """Moves the row as long as our claim to it holds."""
+    lifecycle, columns = row.lifecycle, _columns(type(row), settlement, **more)
+    return rows.swap(
+        type(row), row.org_id, row.pk, states=(lifecycle.claimed,), token=row.claim_token, columns=columns,
+        adds_attempt=settlement.uses_attempt,
+    )  # fmt: skip
 
 
 def _after_error(row: DurableWork, state: str, error: Exception) -> Settlement:
@@ -201,34 +209,40 @@ def move(
     for source in sources:
         model.lifecycle.check(source, settlement.state)
     wanted = sources or model.lifecycle.sources(settlement.state)
-    with org_scope(org_id):
-        return _moved(model.objects.filter(pk=pk, state__in=wanted), settlement)
-
-
-def _moved(rows: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True) -> bool:
-    moved = _move(rows, settlement, enters=enters) == 1
-    if moved and settlement.record is not None:
-        settlement.record()
+    with within_org(org_id):
+        moved = rows.swap(
+            model, org_id, pk, states=wanted, columns=_columns(model, settlement),
+            adds_attempt=settlement.uses_attempt,
+        )  # fmt: skip
+        if moved and settlement.record is not None:
+            settlement.record()
     return moved
 
 
-def _move(rows: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
+def _columns(
+    model: type[DurableWork], settlement: Settlement, *, enters: bool = True, **more: Any
+) -> dict[str, Any]:
+    """What a row's columns become when it goes where ``settlement`` says, its attempts aside."""
     now = timezone.now()
-    entered = rows.model.lifecycle.columns_on_entering(settlement.state, now) if enters else {}
-    columns: dict[str, Any] = {
+    return {
         "state": settlement.state,
         "claim_token": None,
         "claimed_until": None,
         "last_error": settlement.error[:2000],
         "next_attempt_at": now + settlement.wait,
         "updated_at": now,
-        **entered,
+        **(model.lifecycle.columns_on_entering(settlement.state, now) if enters else {}),
         **more,
         **settlement.columns,
     }
+
+
+def _move(found: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
+    """The same for however many rows a query finds."""
+    columns = _columns(found.model, settlement, enters=enters, **more)
     if settlement.uses_attempt:
         columns["attempts"] = F("attempts") + 1
-    return rows.update(**columns)
+    return found.update(**columns)
 
 
 def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
@@ -291,7 +305,9 @@ def _resolve(kind: WorkKind[Work], row: Work) -> None:
         lifecycle.check(lifecycle.lost, settlement.state)
         with org_scope(row.org_id):
             unchanged = kind.model.objects.filter(pk=row.pk, state=lifecycle.lost, updated_at=row.updated_at)
-            _moved(unchanged, settlement, enters=settlement.state != lifecycle.lost)
+            moved = _move(unchanged, settlement, enters=settlement.state != lifecycle.lost) == 1
+            if moved and settlement.record is not None:
+                settlement.record()
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -15,10 +15,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from voxanne.statements import Statement
+from voxanne.statements import Statement, begun_with
 
 SET_SCOPE = Statement(
     "SELECT set_config('voxanne.org_ids', %s::text, true), set_config('voxanne.platform', %s::text, true)"
+)
+# The same with its values written out, for the message that also carries BEGIN: the digits of a UUID hold no quote.
+SCOPE_AT_BEGIN = (
+    "SELECT set_config('voxanne.org_ids', '{}', true), set_config('voxanne.platform', '{}', true)"
 )
 
 
@@ -67,6 +71,16 @@ def org_scope(*org_ids: UUID) -> Iterator[None]:
 
 
 @contextmanager
+def within_org(org_id: UUID) -> Iterator[None]:
+    """The scope in force where it is already this clinic's alone, without a savepoint; else one of its own."""
+    if _current.get() == Scope(frozenset((org_id,))) and connection.in_atomic_block:
+        yield
+        return
+    with org_scope(org_id):
+        yield
+
+
+@contextmanager
 def platform_scope(reason: str) -> Iterator[None]:
     """One transaction of the platform's own work over all clinics; ``reason`` says which work."""
     with _scope(Scope(frozenset(), platform_reason=reason)):
@@ -79,18 +93,20 @@ def _scope(scope: Scope) -> Iterator[None]:
     if outer is not None and not outer.contains(scope):
         raise ScopeError("A scope may narrow the one around it, never widen it.")
     with transaction.atomic():
-        _apply(scope)
+        if scope != outer:
+            _apply(scope)
         token = _current.set(scope)
         try:
             yield
         finally:
             _current.reset(token)
         # A rollback takes the setting back by itself, and one that is to come lets nothing more be asked.
-        if connection.savepoint_ids and not connection.needs_rollback:
+        if scope != outer and connection.savepoint_ids and not connection.needs_rollback:
             _apply(outer)
 
 
 def _apply(scope: Scope | None) -> None:
-    org_ids = ",".join(sorted(str(org_id) for org_id in scope.org_ids)) if scope else ""
+    org_ids = ",".join(sorted(org_id.hex for org_id in scope.org_ids)) if scope else ""
     platform = "on" if scope and scope.is_platform else ""
-    SET_SCOPE.row([org_ids, platform])
+    if not begun_with(SCOPE_AT_BEGIN.format(org_ids, platform)):
+        SET_SCOPE.row([org_ids, platform])

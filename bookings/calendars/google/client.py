@@ -7,6 +7,7 @@ replaced by ours: the durable mechanism waits, not the worker.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from django.conf import settings
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials
+from requests.adapters import HTTPAdapter
 
 from bookings.calendars.google.errors import CalendarOutcome, outcome_of_response, reasons_in
 from bookings.models import CalendarConnection
@@ -72,6 +74,18 @@ class OneTry(Request):
         return response
 
 
+_kept = threading.local()
+
+
+def _kept_connections() -> HTTPAdapter:
+    """This thread's connections to Google, whoever's calendar is asked for: what names the person travels with each
+    request, and a new connection costs more than the request."""
+    known: HTTPAdapter | None = getattr(_kept, "adapter", None)
+    if known is None:
+        known = _kept.adapter = HTTPAdapter()
+    return known
+
+
 class Session:
     """One provider's calendar, opened with its own credentials."""
 
@@ -90,6 +104,8 @@ class Session:
         self._http = AuthorizedSession(self._credentials, auth_request=OneTry(self._token_http))
         for session in (self._token_http, self._http):
             keep_proxies(session, settings.GOOGLE_API_BASE_URL)
+            session.mount("https://", _kept_connections())
+            session.mount("http://", _kept_connections())
         calendar = quote(connection.calendar_id, safe="")
         self._events = f"{settings.GOOGLE_API_BASE_URL}/calendar/v3/calendars/{calendar}/events"
 
@@ -101,10 +117,6 @@ class Session:
     def expires_at(self) -> datetime | None:
         expiry = self._credentials.expiry
         return expiry.replace(tzinfo=UTC) if expiry else None
-
-    def close(self) -> None:
-        self._http.close()
-        self._token_http.close()
 
     def put(self, event: Event) -> None:
         """Inserts the event, or brings the one of this id up to date. Raises CalendarFault."""
