@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 
 from voxanne.durable import hints
-from voxanne.durable.hints import Hint, hint_on_commit, offer
+from voxanne.durable.hints import MOST_ROWS_A_MESSAGE, Hint, hint_on_commit, offer
 from voxanne.runtime import servers, store
 from voxanne.runtime.state import VALKEY, read_state
 
@@ -111,7 +111,22 @@ def say_until_it_is_heard(broker: Broker, kind: str) -> None:
 
 def test_a_hint_names_a_kind_a_clinic_and_a_row_and_nothing_else(broker: Broker) -> None:
     say_until_it_is_heard(broker, "sms-delivery")
-    assert broker.waiting()[0] == ["sms-delivery", str(ORG), str(ROW)]
+    assert broker.waiting()[0] == ["sms-delivery", [[str(ORG), str(ROW)]]]
+
+
+def test_hints_that_come_together_travel_together_but_never_many(broker: Broker) -> None:
+    say_until_it_is_heard(broker, "before")
+    wait_for(hints._waiting.empty)
+    for _ in range(3 * MOST_ROWS_A_MESSAGE):
+        offer(hint("close"))
+        offer(hint("apart"))
+
+    def carried() -> list[int]:
+        return [len(rows) for kind, rows in broker.waiting() if kind == "close"]
+
+    wait_for(lambda: sum(carried()) == 3 * MOST_ROWS_A_MESSAGE)
+    assert len(carried()) < 3 * MOST_ROWS_A_MESSAGE
+    assert max(carried()) == MOST_ROWS_A_MESSAGE
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from bookings.states import PushState
@@ -58,14 +59,33 @@ def test_a_hint_worked_off_twice_works_once(elm: Clinic, kinds: dict[str, Any], 
     registry.register(texting(perform))
     message = text(elm)
     for _ in range(2):
-        tasks.work_off("test-text", str(elm.id), str(message.pk))
+        tasks.work_off("test-text", [(str(elm.id), str(message.pk))])
     assert done == [message.pk]
     assert hinted == []
 
 
+def test_a_row_that_fails_does_not_keep_those_hinted_at_with_it_from_their_turn(
+    elm: Clinic, kinds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = text(elm, 0), text(elm, 1)
+    claim = work.claim
+
+    def failing(kind: WorkKind[Any], org_id: Any, pk: Any) -> Any:
+        if pk == first.pk:
+            raise OperationalError("the database is away")
+        return claim(kind, org_id, pk)
+
+    monkeypatch.setattr(work, "claim", failing)
+    registry.register(texting())
+    with pytest.raises(OperationalError):
+        tasks.work_off("test-text", [(str(elm.id), str(row.pk)) for row in (first, second)])
+    assert fresh(first).state == MessageState.QUEUED
+    assert fresh(second).state == MessageState.SENT
+
+
 def test_a_hint_for_a_row_that_is_gone_does_nothing(elm: Clinic, kinds: dict[str, Any]) -> None:
     registry.register(texting())
-    tasks.work_off("test-text", str(elm.id), str(uuid4()))
+    tasks.work_off("test-text", [(str(elm.id), str(uuid4()))])
 
 
 @pytest.mark.parametrize(("seconds", "rides"), [(1, True), (20, True), (21, False), (300, False)])
@@ -75,7 +95,7 @@ def test_a_short_wait_rides_on_a_hint_and_a_long_one_is_the_sweepers(
     again = Settlement(MessageState.QUEUED, wait=timedelta(seconds=seconds))
     registry.register(texting(lambda *_: again))
     message = text(elm)
-    tasks.work_off("test-text", str(elm.id), str(message.pk))
+    tasks.work_off("test-text", [(str(elm.id), str(message.pk))])
     expected = [Hint("test-text", "sms", elm.id, message.pk, countdown=seconds)] if rides else []
     assert hinted == expected
 
@@ -85,7 +105,7 @@ def test_a_worker_that_came_late_hints_at_nothing(
 ) -> None:
     monkeypatch.setattr(work, "perform", lambda kind, claimed: None)
     registry.register(texting())
-    tasks.work_off("test-text", str(elm.id), str(text(elm).pk))
+    tasks.work_off("test-text", [(str(elm.id), str(text(elm).pk))])
     assert hinted == []
 
 

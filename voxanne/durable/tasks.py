@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,12 +27,22 @@ LONGEST_COUNTDOWN = 20.0
 
 
 @shared_task(name="voxanne.durable.tasks.work_off")
-def work_off(kind_name: str, org_id: str, pk: str) -> None:
-    """Works one row off, if it is still waiting."""
+def work_off(kind_name: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Works these rows (clinic, id) off, one after another: those that still wait.
+
+    One that fails does not keep the others from their turn; the first failure is raised at the end.
+    """
     kind = kind_named(kind_name)
-    claimed = work.claim(kind, UUID(org_id), UUID(pk))
-    if claimed is not None:
-        _work(kind, claimed)
+    failures: list[Exception] = []
+    for org_id, pk in rows:
+        try:
+            claimed = work.claim(kind, UUID(org_id), UUID(pk))
+            if claimed is not None:
+                _work(kind, claimed)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
