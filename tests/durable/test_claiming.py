@@ -81,6 +81,13 @@ def test_a_kinds_own_order_goes_before_the_waiting(elm: Clinic) -> None:
     assert taken(texting(order=("priority", "next_attempt_at"))).row.pk == urgent.pk
 
 
+def test_a_drained_row_is_prepared_as_its_clinic_and_sees_no_other(elm: Clinic, oak: Clinic) -> None:
+    text(oak)
+    text(elm)
+    kind = texting(prepare=lambda row: set(Message.objects.values_list("org_id", flat=True)))
+    assert all(claimed.prepared == {claimed.row.org_id} for claimed in (taken(kind), taken(kind)))
+
+
 def test_work_is_prepared_inside_the_scope_and_done_outside_any(elm: Clinic) -> None:
     scopes: list[bool] = []
 

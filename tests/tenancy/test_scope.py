@@ -16,7 +16,7 @@ from bookings.models import Provider
 from messaging.models import Contact
 from tests.clinics import Clinic
 from tests.tenancy.subprocesses import last_line, of_the_suite, run
-from voxanne.tenancy.scope import ScopeError, current_scope, org_scope, platform_scope
+from voxanne.tenancy.scope import ScopeError, current_scope, narrow_to, org_scope, platform_scope, within_org
 
 
 def visible() -> set[UUID]:
@@ -92,6 +92,37 @@ def test_a_scope_cannot_be_widened(elm: Clinic, oak: Clinic, wider: str) -> None
         with pytest.raises(ScopeError, match="widen"), opened:
             pytest.fail("it opened")
         assert visible() == {elm.id}
+
+
+def test_a_scope_narrowed_halfway_is_given_back_whole_at_its_end(elm: Clinic, oak: Clinic) -> None:
+    with platform_scope("test"):
+        with platform_scope("test within a test"):
+            narrow_to(elm.id)
+            assert visible() == {elm.id}
+            assert set(Provider.objects.values_list("org_id", flat=True)) == {elm.id}
+        assert visible() == {elm.id, oak.id}
+    assert visible() == set()
+
+
+def test_a_scope_cannot_be_narrowed_to_a_clinic_outside_it(elm: Clinic, oak: Clinic) -> None:
+    with org_scope(elm.id):
+        with pytest.raises(ScopeError):
+            narrow_to(oak.id)
+        assert visible() == {elm.id}
+    with pytest.raises(ScopeError):
+        narrow_to(elm.id)
+
+
+def test_a_clinics_own_scope_is_joined_and_any_other_is_narrowed(elm: Clinic, oak: Clinic) -> None:
+    with within_org(elm.id):
+        assert visible() == {elm.id}
+        with within_org(elm.id):
+            assert len(connection.savepoint_ids) == 1
+        assert visible() == {elm.id}
+    with org_scope(elm.id, oak.id):
+        with within_org(oak.id):
+            assert visible() == {oak.id}
+        assert visible() == {elm.id, oak.id}
 
 
 # After failures

@@ -20,14 +20,14 @@ from typing import Any, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.db import InterfaceError, OperationalError, connection, models
 from django.db.models import F
 from django.utils import timezone
 
 from voxanne.durable import rows
 from voxanne.durable.models import DurableWork
 from voxanne.durable.settlement import Settlement
-from voxanne.tenancy.scope import org_scope, platform_scope, within_org
+from voxanne.tenancy.scope import narrow_to, org_scope, platform_scope, within_org
 
 logger = structlog.get_logger(__name__)
 
@@ -77,15 +77,23 @@ class _Hold(TypedDict):
     until: datetime
 
 
-class _Spoiled:
-    """A row was claimed, but could not be prepared; it was put back or given up."""
+class _Spoiled(Exception):
+    """A row could not be prepared. What was claimed for it is rolled back: it waits as before."""
+
+    def __init__(self, row: DurableWork, error: Exception) -> None:
+        super().__init__(str(row.pk))
+        self.row = row
+        self.error = error
 
 
 def claim(kind: WorkKind[Work], org_id: UUID, pk: UUID) -> Claimed[Work] | None:
     """Claims the row if it is waiting and due; None when someone else has it, or it is not due."""
-    with org_scope(org_id):
-        found = _claimed(kind, rows.take_one(kind.model, org_id, pk, **_hold(kind)))
-    return None if isinstance(found, _Spoiled) else found
+    try:
+        with org_scope(org_id):
+            return _prepared(kind, rows.take_one(kind.model, org_id, pk, **_hold(kind)))
+    except _Spoiled as spoiled:
+        _put_off(kind, spoiled)
+        return None
 
 
 def claim_next(kind: WorkKind[Work]) -> Claimed[Work] | None:
@@ -94,10 +102,11 @@ def claim_next(kind: WorkKind[Work]) -> Claimed[Work] | None:
     A row that cannot be prepared makes room for those behind it.
     """
     while True:
-        with platform_scope(f"claim the next {kind.name}"):
-            found = _claimed(kind, rows.take_next(kind.model, kind.order, **_hold(kind)))
-        if not isinstance(found, _Spoiled):
-            return found
+        try:
+            with platform_scope(f"claim the next {kind.name}"):
+                return _prepared(kind, rows.take_next(kind.model, kind.order, **_hold(kind)))
+        except _Spoiled as spoiled:
+            _put_off(kind, spoiled)
 
 
 def _hold(kind: WorkKind[Any]) -> _Hold:
@@ -105,19 +114,32 @@ def _hold(kind: WorkKind[Any]) -> _Hold:
     return {"token": uuid.uuid4(), "now": now, "until": now + kind.lease}
 
 
-def _claimed(kind: WorkKind[Work], row: Work | None) -> Claimed[Work] | _Spoiled | None:
+def _prepared(kind: WorkKind[Work], row: Work | None) -> Claimed[Work] | None:
+    """What the row's work needs is read as its clinic. Raises _Spoiled."""
     if row is None:
         return None
     try:
-        with transaction.atomic():
-            return Claimed(row, kind.prepare(row))
+        narrow_to(row.org_id)
+        return Claimed(row, kind.prepare(row))
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("work_not_prepared", kind=kind.name, id=str(row.pk), error=type(error).__name__)
-        # Nothing has left the house yet, so waiting again is safe for every kind.
-        _swap_held(row, _after_error(row, kind.model.lifecycle.waiting, error))
-        return _Spoiled()
+        raise _Spoiled(row, error) from error
+
+
+def _put_off(kind: WorkKind[Any], spoiled: _Spoiled) -> None:
+    """Nothing has left the house yet, so waiting again is safe for every kind."""
+    row, error = spoiled.row, spoiled.error
+    logger.error(
+        "work_not_prepared", kind=kind.name, id=str(row.pk), error=type(error).__name__, exc_info=error
+    )
+    waiting = kind.model.lifecycle.waiting
+    settlement = _after_error(row, waiting, error)
+    with org_scope(row.org_id):
+        rows.swap(
+            type(row), row.org_id, row.pk, states=(waiting,), columns=_columns(type(row), settlement),
+            adds_attempt=settlement.uses_attempt,
+        )  # fmt: skip
 
 
 def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:

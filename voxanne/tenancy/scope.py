@@ -80,6 +80,16 @@ def within_org(org_id: UUID) -> Iterator[None]:
         yield
 
 
+def narrow_to(org_id: UUID) -> None:
+    """From here to the end of the scope in force only this clinic's rows exist. Raises ScopeError where none did."""
+    inner = Scope(frozenset((org_id,)))
+    if not required_scope().contains(inner):
+        raise ScopeError("A scope may narrow, never widen.")
+    if inner != _current.get():
+        _apply(inner)
+        _current.set(inner)
+
+
 @contextmanager
 def platform_scope(reason: str) -> Iterator[None]:
     """One transaction of the platform's own work over all clinics; ``reason`` says which work."""
@@ -99,9 +109,10 @@ def _scope(scope: Scope) -> Iterator[None]:
         try:
             yield
         finally:
+            left = _current.get()
             _current.reset(token)
         # A rollback takes the setting back by itself, and one that is to come lets nothing more be asked.
-        if scope != outer and connection.savepoint_ids and not connection.needs_rollback:
+        if left != outer and connection.savepoint_ids and not connection.needs_rollback:
             _apply(outer)
 
 

@@ -104,8 +104,8 @@ class Session:
         self._http = AuthorizedSession(self._credentials, auth_request=OneTry(self._token_http))
         for session in (self._token_http, self._http):
             keep_proxies(session, settings.GOOGLE_API_BASE_URL)
-            session.mount("https://", _kept_connections())
-            session.mount("http://", _kept_connections())
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, _kept_connections())
         calendar = quote(connection.calendar_id, safe="")
         self._events = f"{settings.GOOGLE_API_BASE_URL}/calendar/v3/calendars/{calendar}/events"
 
