@@ -23,7 +23,8 @@ DAYS_LOOKED_AT = 21
 # No visit or its buffers are longer than this, so one that reaches into a day starts at most this far before it.
 LONGEST_BLOCK = timedelta(days=1)
 
-BUSY = Statement("""
+BUSY = Statement(
+    """
 SELECT provider_id, blocked_from, blocked_until FROM appointments
 WHERE org_id = %(org)s AND status IN ('held', 'confirmed') AND provider_id = ANY(%(providers)s)
   AND starts_at >= %(start)s - %(longest)s AND starts_at < %(end)s + %(longest)s
@@ -31,7 +32,9 @@ WHERE org_id = %(org)s AND status IN ('held', 'confirmed') AND provider_id = ANY
 UNION ALL
 SELECT provider_id, starts_at, ends_at FROM busy_blocks
 WHERE org_id = %(org)s AND provider_id = ANY(%(providers)s) AND ends_at > %(start)s AND starts_at < %(end)s
-""")
+""",
+    binary=True,
+)
 
 Busy = dict[UUID, list[Interval]]
 

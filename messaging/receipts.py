@@ -25,11 +25,14 @@ ARRIVED = frozenset({"delivered", "read"})
 # Before these nobody knows that Twilio has the text; the first receipt says so.
 OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
 
-SPOKEN_OF = Statement(f"""
+SPOKEN_OF = Statement(
+    f"""
 SELECT {columns_of(Message)} FROM sms_delivery_log
 WHERE org_id = %(org)s AND (provider_sid = %(sid)s OR id = %(id)s)
 ORDER BY provider_sid = %(sid)s DESC LIMIT 1 FOR UPDATE
-""")  # noqa: S608  (column names of a model of ours)
+""",  # noqa: S608  (column names of a model of ours)
+    binary=True,
+)
 FURTHER = Statement("""
 UPDATE sms_delivery_log SET provider_status = %(status)s, updated_at = now() WHERE org_id = %(org)s AND id = %(id)s
 """)

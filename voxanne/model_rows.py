@@ -1,4 +1,4 @@
-"""Models read by prepared statements: which columns to ask for, and the instance that a row of them is."""
+"""Models read by prepared, binary statements: the columns to ask for, and the instance that a row of them is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def columns_of(model: type[models.Model], table: str = "") -> str:
 
 
 def instance_of(model: type[Row], values: Sequence[Any]) -> Row:
-    """The instance whose columns, in the order of ``columns_of``, hold ``values``."""
+    """The instance whose columns, in the order of ``columns_of``, hold ``values``, fetched in binary form."""
     fields = _fields(model)
     read = [_read(field, value) for field, value in zip(fields, values, strict=True)]
     return model.from_db(DEFAULT_DB_ALIAS, [field.attname for field in fields], read)
@@ -30,5 +30,7 @@ def _fields(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
 
 
 def _read(field: models.Field[Any, Any], value: Any) -> Any:
+    if isinstance(field, models.JSONField):
+        return value
     convert = getattr(field, "from_db_value", None)
     return value if convert is None else convert(value, None, connection)

@@ -24,27 +24,29 @@ class Statement:
     """One statement, run on Django's current connection and in its transaction. Raises Django's DatabaseError.
 
     Parameters travel apart from the text, so one that may be NULL, or stands where PostgreSQL cannot tell its
-    type, is cast in the text.
+    type, is cast in the text. ``binary`` fetches values in PostgreSQL's own form, which is several times quicker for
+    many times and ids; JSON then comes read, not as text.
     """
 
     sql: str
+    binary: bool = False
 
     def row(self, values: Values = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.wrap_database_errors, _cursor(database) as cursor:
-            return cursor.execute(self.sql, values, prepare=True).fetchone()
+            return cursor.execute(self.sql, values, prepare=True, binary=self.binary).fetchone()
 
     def rows(self, values: Values = ()) -> list[tuple[Any, ...]]:
         database = connections[DEFAULT_DB_ALIAS]
         with database.wrap_database_errors, _cursor(database) as cursor:
-            return cursor.execute(self.sql, values, prepare=True).fetchall()
+            return cursor.execute(self.sql, values, prepare=True, binary=self.binary).fetchall()
 
     def run(self, values: Values = ()) -> int:
         """Runs it and returns how many rows it touched."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.wrap_database_errors, _cursor(database) as cursor:
-            return cursor.execute(self.sql, values, prepare=True).rowcount
+            return cursor.execute(self.sql, values, prepare=True, binary=self.binary).rowcount
 
 
 def begun_with(sql: str) -> bool:

@@ -45,14 +45,17 @@ ON CONFLICT (appointment_id) DO UPDATE
 RETURNING id
 """)
 
-VISIT = Statement(f"""
+VISIT = Statement(
+    f"""
 SELECT a.status, a.starts_at, a.ends_at, s.name, o.slug, o.timezone, c.id, {columns_of(CalendarConnection, "c")}
 FROM appointments a
 JOIN services s ON s.id = a.service_id
 JOIN organizations o ON o.id = a.org_id
 LEFT JOIN calendar_connections c ON c.provider_id = a.provider_id
 WHERE a.id = %(appointment)s AND a.org_id = %(org)s
-""")  # noqa: S608  (column names of a model of ours)
+""",  # noqa: S608  (column names of a model of ours)
+    binary=True,
+)
 
 
 def queue_push(org_id: UUID, appointment_id: UUID) -> None:

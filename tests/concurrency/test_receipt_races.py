@@ -56,15 +56,24 @@ def test_a_text_whose_answer_and_receipts_come_at_once_ends_delivered(
     assert all(message.provider_sid == f"SM{message.pk.hex}" for message in ended)
 
 
+def last_words(clinic: Clinic) -> set[str]:
+    """What receipts that come at the same instant leave as the word on texts that Twilio has."""
+    said = set()
+    for serial in range(ROUNDS):
+        message = claimed_text(clinic, serial)
+        answer_of(message, TryOutcome.ACCEPTED)()
+        race(receipts_of(message))
+        said.add(as_it_stands(clinic, message.pk).provider_status)
+    return said
+
+
 def test_a_later_word_is_never_overwritten_by_an_earlier_one(clinic: Clinic) -> None:
-    ended = fates(clinic, TryOutcome.ACCEPTED)
-    assert {message.provider_status for message in ended} == {"delivered"}
+    assert last_words(clinic) == {"delivered"}
 
 
 @pytest.mark.usefixtures("without_row_locks")
 def test_without_the_row_lock_an_earlier_word_overwrites_a_later_one(clinic: Clinic) -> None:
-    ended = fates(clinic, TryOutcome.ACCEPTED)
-    assert {message.provider_status for message in ended} != {"delivered"}
+    assert last_words(clinic) != {"delivered"}
 
 
 @pytest.mark.usefixtures("without_row_locks")

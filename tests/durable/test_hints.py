@@ -11,6 +11,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -49,7 +50,7 @@ class Broker:
         assert record is not None
         os.kill(record.process.pid, kind)
 
-    def waiting(self, name: str = "sms") -> list[list[object]]:
+    def waiting(self, name: str = "sms") -> list[list[Any]]:
         """The arguments of the tasks that wait in the queue, oldest first."""
         found = self.client.lrange(name, 0, -1)
         bodies = [json.loads(b64decode(json.loads(entry)["body"])) for entry in reversed(found)]

@@ -72,7 +72,8 @@ def _take(model: type[DurableWork], chosen: str, order: tuple[str, ...]) -> Stat
             waiting=str(model.lifecycle.waiting),
             order=f"ORDER BY {', '.join(order)}" if order else "",
             columns=columns_of(model),
-        )
+        ),
+        binary=True,
     )
 
 
