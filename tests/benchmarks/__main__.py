@@ -109,6 +109,7 @@ def measure_bookings(table: Table, stack: Stack, scale: float) -> None:
     bars = {1: 15, 5: 30, 30: 100}
     best_rate = 0.0
     for clients, bar in bars.items():
+        _until_idle(stack)
         each = max(4, int({1: 150, 5: 60, 30: 30}[clients] * scale))
         requests = [
             [wishes.booking(clinic, next(times), next(callers)) for _ in range(each)] for _ in range(clients)
@@ -135,7 +136,10 @@ def measure_ceiling(
     callers: Iterator[str],
     scale: float,
 ) -> None:
-    """The product and pgbench in turn, several rounds, so that a drift of the machine meets both."""
+    """The product and pgbench in turn, several rounds, so that a drift of the machine meets both.
+
+    Each begins on an idle stack: what follows from the product's own bookings weighs on the product alone.
+    """
     from django.conf import settings
 
     from bookings.models import Service
@@ -150,7 +154,9 @@ def measure_ceiling(
             [wishes.booking(clinic, next(times), next(callers)) for _ in range(max(4, int(30 * scale)))]
             for _ in range(30)
         ]
+        _until_idle(stack)
         product = run_clients(stack.port, requests, wishes.is_booked)
+        _until_idle(stack)
         limit = ceiling.measure(settings.DATABASE_URL, settings.DATABASE_BOUND_ROLE, text, 30, 4)
         if limit is None:
             table.add(
@@ -177,6 +183,7 @@ def measure_ceiling(
 def measure_availability(table: Table, stack: Stack, scale: float) -> None:
     from tests.benchmarks.crowd import crowded_clinic
 
+    _until_idle(stack)
     clinic = crowded_clinic(stack.seeded["clinics"][0], providers=10, visits=int(FUTURE_VISITS * scale))
     days = [date.today() + timedelta(days=offset) for offset in range(3, 60)]
     days = [day for day in days if day.weekday() < 5]
@@ -257,17 +264,25 @@ def _phones(stack: Stack) -> list[dict[str, Any]]:
 
 
 def _until_idle(stack: Stack) -> None:
-    """Waits, up to two minutes, until no text of the earlier rows is left to send."""
+    """Waits, up to four minutes, until nothing of the earlier rows is left to send, write or be told of."""
+    from bookings.models import CalendarPush
+    from bookings.states import PushState
     from messaging.models import Message
     from messaging.states import MessageState
     from voxanne.tenancy.scope import platform_scope
 
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    on_their_way = [MessageState.QUEUED, MessageState.SENDING, MessageState.SENT]
+    began = time.monotonic()
+    while time.monotonic() - began < 240:
         with platform_scope("benchmark"):
-            if not Message.objects.filter(state__in=[MessageState.QUEUED, MessageState.SENDING]).exists():
-                return
-        time.sleep(1)
+            left = Message.objects.filter(state__in=on_their_way).count()
+            left += CalendarPush.objects.filter(state__in=[PushState.QUEUED, PushState.PUSHING]).count()
+        if not left:
+            return
+        if sys.stderr.isatty():
+            print(f"    {left} texts and events are still on their way …", file=sys.stderr, flush=True)
+        time.sleep(2)
+    raise RuntimeError(f"{left} texts and events are still on their way after four minutes.")
 
 
 if __name__ == "__main__":
