@@ -103,7 +103,9 @@ class VapiCredentialAdmin(ClinicAdmin):
         may_enter = (
             self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
         )
-        return ("label", "secret", "active") if may_enter else ("label", "active", "created_at")
+        if may_enter:
+            return ("label", "secret", "vapi_credential_id", "active")
+        return ("label", "active", "created_at")
 
 
 class TransferForm(LineForm):
