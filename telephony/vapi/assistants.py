@@ -31,7 +31,7 @@ class AssistantSync:
     def read(self) -> None:
         """Asks Vapi for each of them. Raises VapiFault."""
         for known in self._clinic.assistants:
-            self._found.append((known, self._workshop.vapi.find(ASSISTANT, known.vapi_id)))
+            self._found.append((known, self._workshop.seen(ASSISTANT, known.vapi_id)))
         if not self._found and self._clinic.needs_assistant:
             self._found.append((None, None))
 
@@ -64,10 +64,7 @@ class AssistantSync:
         link_faults = self._link_faults(_model(record), model, tools)
         assistant_id = str(record["id"])
         if (faults or link_faults) and not self._workshop.check_only:
-            change = {**sendable(body), "model": model, "server": whole_server(body["server"], record)}
-            self._workshop.vapi.change(ASSISTANT, assistant_id, change)
-            again = self._workshop.vapi.find(ASSISTANT, assistant_id) or {}
-            still = [*differing(body, again), *differing({"model": model}, again)]
+            still = self._write(assistant_id, body, tools, left_over)
             if still:
                 sentence = f"Vapi did not take the change of {', '.join(still)}"
                 self._say(Kind.ASSISTANT, name, assistant_id, State.TROUBLE, (sentence,))
@@ -76,6 +73,22 @@ class AssistantSync:
         self._say(Kind.ASSISTANT, name, assistant_id, repaired, tuple(faults))
         linked = State.REPAIRED if link_faults else State.AS_WANTED
         self._say(Kind.LINK, name, assistant_id, linked, tuple(link_faults))
+
+    def _write(
+        self,
+        assistant_id: str,
+        body: Mapping[str, Any],
+        tools: Mapping[str, str],
+        left_over: Mapping[str, Record],
+    ) -> list[str]:
+        """Reads it, merges, writes the whole model, reads it again; returns what is still not as wanted."""
+        vapi = self._workshop.vapi
+        record = vapi.find(ASSISTANT, assistant_id) or {}
+        model = self._merged(_model(record), tools, left_over)
+        change = {**sendable(body), "model": model, "server": whole_server(body["server"], record)}
+        vapi.change(ASSISTANT, assistant_id, change)
+        again = vapi.find(ASSISTANT, assistant_id) or {}
+        return [*differing(body, again), *differing({"model": model}, again)]
 
     # --- The model ---------------------------------------------------------------------------------
 

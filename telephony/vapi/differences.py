@@ -9,7 +9,7 @@ from typing import Any
 IN_ANY_ORDER = frozenset({"serverMessages"})
 # Nothing may stand in these but what we put there: another header could override how Vapi identifies itself.
 WHOLE = frozenset({"headers"})
-ABSENT = (None, "", [], {})
+ABSENT: tuple[Any, ...] = (None, "", [], {})
 
 
 def differing(wanted: Mapping[str, Any], found: Mapping[str, Any], place: str = "") -> list[str]:

@@ -7,6 +7,7 @@ removed. Two runs at once may both make a tool: the next run removes the one too
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,7 @@ def sync_clinics(
     for org_id, slug in clinics:
         report = ClinicReport(org_id, slug, check_only)
         reports.append(report)
+        began = time.perf_counter()
         try:
             ClinicSync(workshop, our_side.our_side(org_id), report, chosen).run()
         except VapiFault as fault:
@@ -51,6 +53,7 @@ def sync_clinics(
         except Exception as error:
             logger.exception("tool_chain_failed", org_id=str(org_id))
             report.failure = f"An unexpected fault ({type(error).__name__}); the log has more."
+        report.milliseconds = (time.perf_counter() - began) * 1000
     return reports
 
 
@@ -134,7 +137,7 @@ class ClinicSync:
     # --- Numbers ---------------------------------------------------------------------------------
 
     def _number(self, line: our_side.Line) -> None:
-        found = self._workshop.vapi.find(PHONE_NUMBER, line.vapi_id)
+        found = self._workshop.seen(PHONE_NUMBER, line.vapi_id)
         if found is None:
             self._trouble(line, "Vapi has no number with this id: import it there, and enter its new id.")
             return
@@ -149,14 +152,19 @@ class ClinicSync:
         elif self._workshop.check_only:
             self._say(Kind.NUMBER, line.number, found, State.REPAIRED, faults)
         else:
-            # A null is what lets go of a fixed assistant; where none is set, none is sent.
-            nulls = {name: None for name, value in body.items() if value is None and found.get(name)}
-            change = {**sendable(body), **nulls, "server": whole_server(body["server"], found)}
-            if provider:
-                change["provider"] = provider
-            self._workshop.vapi.change(PHONE_NUMBER, line.vapi_id, change)
-            again = self._workshop.vapi.find(PHONE_NUMBER, line.vapi_id) or {}
-            self._confirm(Kind.NUMBER, line.number, again, differing(body, again), faults)
+            self._repair_number(line, body, faults)
+
+    def _repair_number(self, line: our_side.Line, body: Mapping[str, Any], faults: list[str]) -> None:
+        vapi = self._workshop.vapi
+        found = vapi.find(PHONE_NUMBER, line.vapi_id) or {}
+        # A null is what lets go of a fixed assistant; where none is set, none is sent.
+        nulls = {name: None for name, value in body.items() if value is None and found.get(name)}
+        change = {**sendable(body), **nulls, "server": whole_server(body["server"], found)}
+        if found.get("provider"):
+            change["provider"] = found["provider"]
+        vapi.change(PHONE_NUMBER, line.vapi_id, change)
+        again = vapi.find(PHONE_NUMBER, line.vapi_id) or {}
+        self._confirm(Kind.NUMBER, line.number, again, differing(body, again), faults)
 
     def _trouble(self, line: our_side.Line, sentence: str) -> None:
         self._report.items.append(Item(Kind.NUMBER, line.number, line.vapi_id, State.TROUBLE, (sentence,)))

@@ -52,6 +52,7 @@ class ClinicReport:
     check_only: bool
     items: list[Item] = field(default_factory=list)
     failure: str = ""
+    milliseconds: float = 0.0
 
     @property
     def differs(self) -> bool:

@@ -16,21 +16,25 @@ CHOSEN_THERE = ("credentialId", "staticIpAddressesEnabled")
 
 
 class Workshop:
-    """Shared by the clinics of one run, so that Vapi's tools are listed once."""
+    """Shared by the clinics of one run, so that Vapi is asked for each list once, however many they are."""
 
     def __init__(self, vapi: Vapi, backend_url: str, *, check_only: bool) -> None:
         self.vapi = vapi
         self.backend_url = backend_url
         self.check_only = check_only
         self._owners = our_side.owners_of_tools()
+        self._lists: dict[str, dict[str, Record]] = {}
         self.list_tools()
 
     def list_tools(self) -> None:
         """Asks Vapi for every tool it has. Raises VapiFault."""
         self._tools = {tool["id"]: tool for tool in self.vapi.every(TOOL)}
 
-    def exists(self, tool_id: str) -> bool:
-        return tool_id in self._tools
+    def seen(self, kind: str, record_id: str) -> Record | None:
+        """The record as the run's one list shows it; asked for by its id where that does not. Raises VapiFault."""
+        if kind not in self._lists:
+            self._lists[kind] = {record["id"]: record for record in self.vapi.every(kind)}
+        return self._lists[kind].get(record_id) or self.vapi.find(kind, record_id)
 
     def any_tool(self, tool_id: str) -> Record | None:
         """A tool whoever's it is: to look at, never to change."""

@@ -62,10 +62,13 @@ class AtVapi:
 
     def tools(self, clinic: Clinic) -> dict[str, Json]:
         """The tools at this clinic's address by name; fails when two have one name."""
-        mine = [tool for tool in self.all_tools() if f"clinic={clinic.org.slug}" in tool["server"]["url"]]
+        mine = self.tools_by_address(clinic.org.slug)
         named = {tool["function"]["name"]: tool for tool in mine}
         assert len(named) == len(mine)
         return named
+
+    def tools_by_address(self, slug: str) -> list[Json]:
+        return [tool for tool in self.all_tools() if f"clinic={slug}" in tool["server"]["url"]]
 
     def all_tools(self) -> list[Json]:
         return list(self.ask("GET", "/tool?limit=1000"))
