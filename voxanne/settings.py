@@ -68,6 +68,8 @@ TWILIO_AUTH_TOKEN = secret("TWILIO_AUTH_TOKEN")
 TWILIO_API_KEY = env.text("TWILIO_API_KEY")
 TWILIO_API_SECRET = env.text("TWILIO_API_SECRET")
 TWILIO_API_BASE_URL = env.text("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
+# TwiML kept outside of us that rings a clinic's own line; {line} stands for that line's number.
+TWILIO_VOICE_FALLBACK_URL = env.text("TWILIO_VOICE_FALLBACK_URL")
 VAPI_API_KEY = env.text("VAPI_API_KEY")
 VAPI_API_BASE_URL = env.text("VAPI_API_BASE_URL", "https://api.vapi.ai").rstrip("/")
 GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
