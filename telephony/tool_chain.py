@@ -9,18 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.conf import settings
-
 from monitoring.findings import Finding, Verdict, worst
+from monitoring.readiness_checks import backend_address
 from telephony.tools.catalogue import TOOLS
 from telephony.vapi.our_side import OurSide, our_side
 from telephony.vapi.rest import Vapi, VapiFault
 from telephony.vapi.sync import sync_clinics
 from telephony.vapi.sync_report import ClinicReport, Item, Kind, State
-from voxanne.environment import is_reachable_from_outside
 
 REPAIR = "Run `manage.py sync_vapi_tools --org {slug}`."
-BACKEND_ADDRESS = "backend address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class ClinicChain:
 
 def tool_chains(clinics: Iterable[tuple[UUID, str]], vapi: Vapi | None = None) -> list[ClinicChain]:
     """The platform's own findings first, then each clinic's. Never raises for what Vapi does."""
-    chains = [ClinicChain("", None, (backend_address(),))]
+    chains = [ClinicChain("", None, tuple(backend_address()))]
     try:
         reports = sync_clinics(clinics, check_only=True, vapi=vapi)
     except VapiFault as fault:
@@ -48,21 +45,6 @@ def tool_chains(clinics: Iterable[tuple[UUID, str]], vapi: Vapi | None = None) -
         timed = tuple(replace(finding, milliseconds=report.milliseconds) for finding in found)
         chains.append(ClinicChain(report.slug, report.org_id, timed))
     return chains
-
-
-def backend_address() -> Finding:
-    """Whether providers can call us at the address they are given."""
-    url, source = settings.BACKEND.url, settings.BACKEND.source
-    detail = f"{url} (from {'the default' if source == 'default' else source})"
-    if url.startswith("https://") and is_reachable_from_outside(url):
-        return Finding(BACKEND_ADDRESS, Verdict.PASS, detail)
-    verdict = Verdict.FAIL if settings.PRODUCTION else Verdict.WARN
-    return Finding(
-        BACKEND_ADDRESS,
-        verdict,
-        f"{detail} cannot be called from outside.",
-        "Set BACKEND_URL to our public https origin, then run `manage.py sync_vapi_tools`.",
-    )
 
 
 def _unreachable(fault: VapiFault) -> Finding:
