@@ -2,7 +2,7 @@
 
 An assistant's model is read, merged and written as a whole, and read again, since Vapi replaces it as a whole.
 A tool is a clinic's by its registration or by its server address; nothing else at Vapi is ever changed or
-removed. Two runs at once may both make a tool: the next run removes the one too many.
+removed. One run at a time may change things: two would both make what is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
+from monitoring.sole_run import sole_errand
 from telephony.tools.catalogue import Tool
 from telephony.vapi import our_side, wanted
 from telephony.vapi.assistants import AssistantSync
@@ -36,13 +37,23 @@ def sync_clinics(
 ) -> list[ClinicReport]:
     """Looks at each clinic, and repairs what differs unless ``check_only``. One clinic's failure stops no other.
 
-    Raises VapiFault when Vapi cannot be asked which tools it has.
+    Raises VapiFault when Vapi cannot be asked which tools it has, or another run is under way.
     """
-    workshop = Workshop(vapi or Vapi(), settings.BACKEND_URL, check_only=check_only)
+    if check_only:
+        return _looked_at(clinics, Workshop(vapi or Vapi(), settings.BACKEND_URL, check_only=True), tools)
+    with sole_errand("sync of tools at Vapi") as alone:
+        if not alone:
+            raise VapiFault("Another run is under way: wait for its end, then run this again.")
+        return _looked_at(clinics, Workshop(vapi or Vapi(), settings.BACKEND_URL, check_only=False), tools)
+
+
+def _looked_at(
+    clinics: Iterable[tuple[UUID, str]], workshop: Workshop, tools: Iterable[Tool] | None
+) -> list[ClinicReport]:
     chosen = None if tools is None else list(tools)
     reports = []
     for org_id, slug in clinics:
-        report = ClinicReport(org_id, slug, check_only)
+        report = ClinicReport(org_id, slug, workshop.check_only)
         reports.append(report)
         began = time.perf_counter()
         try:

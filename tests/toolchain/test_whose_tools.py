@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
 
+import pytest
+from django.db import connection
+
+from monitoring.sole_run import sole_errand
 from telephony.models import Assistant, PhoneNumber, ToolRegistration, VapiCredential
 from telephony.tools.catalogue import TOOLS
 from telephony.vapi import our_side
@@ -209,6 +213,30 @@ def test_a_lost_answer_leads_to_no_second_assistant(known: AtVapi, elm: Clinic) 
     code, said = sync()
     assert code == 0, said
     assert len(known.ask("GET", "/assistant")) == 2
+
+
+def test_of_two_runs_at_once_one_changes_things_and_the_other_says_so(known: AtVapi, elm: Clinic) -> None:
+    def elsewhere(lock: threading.Event, done: threading.Event) -> None:
+        with sole_errand("sync of tools at Vapi") as alone:
+            assert alone
+            lock.set()
+            done.wait(20)
+        connection.close()
+
+    locked, done = threading.Event(), threading.Event()
+    other = threading.Thread(target=elsewhere, args=(locked, done))
+    other.start()
+    assert locked.wait(10)
+    try:
+        code, said = sync()
+        assert (code, known.written()) == (1, [])
+        assert "Another run is under way" in said
+        assert "is missing" in sync("--check")[1]
+    finally:
+        done.set()
+        other.join(10)
+    assert sync()[0] == 0
+    assert set(registered(elm)) == set(TOOLS)
 
 
 def test_vapi_is_never_called_inside_a_scope(known: AtVapi, elm: Clinic) -> None:

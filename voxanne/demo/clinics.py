@@ -62,6 +62,17 @@ CLINICS = (
 )  # fmt: skip
 
 
+def twilio_number(clinic: DemoClinic, backend_url: str) -> dict[str, str]:
+    """The clinic's number as the sandbox's Twilio is told of it."""
+    return {
+        "number": clinic.number,
+        "name": clinic.name,
+        "voice_url": f"{backend_url}/api/webhooks/twilio/voice",
+        "sms_url": f"{backend_url}/api/webhooks/twilio/sms",
+        "status_url": f"{backend_url}/api/webhooks/twilio/call-status",
+    }
+
+
 def derived(purpose: str, name: str) -> str:
     """A credential that is the same on every run of this installation."""
     return hashlib.sha256(f"{settings.SECRET_KEY}:{purpose}:{name}".encode()).hexdigest()[:40]
@@ -177,8 +188,11 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
             "vapi_phone_number_id": clinic.vapi_phone_number_id,
         },
     )
-    Assistant.objects.get_or_create(
-        org=org, vapi_assistant_id=clinic.vapi_assistant_id, defaults={"name": clinic.name}
+    # One row whatever became of it at Vapi: a sync against an emptied sandbox gives it a new id there.
+    Assistant.objects.update_or_create(
+        org=org,
+        defaults={"vapi_assistant_id": clinic.vapi_assistant_id},
+        create_defaults={"vapi_assistant_id": clinic.vapi_assistant_id, "name": clinic.name},
     )
     VapiCredential.objects.get_or_create(
         org=org, digest=digest(clinic.vapi_secret), defaults={"secret": clinic.vapi_secret}
