@@ -7,10 +7,11 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
-from monitoring import readiness, readiness_checks
+from monitoring import readiness, readiness_checks, redis_link
 from monitoring.findings import Finding, Verdict
 from monitoring.heartbeats import BEAT, WORKER, record
 from monitoring.readiness import passed, register_check
+from monitoring.redis_link import RedisLink
 from tests.clinics import Clinic
 from tests.sandbox.running import free_port
 from voxanne.environment import BackendUrl
@@ -99,15 +100,10 @@ def test_workers_that_show_no_life_fail_until_they_do() -> None:
     assert verdicts(readiness_checks.background_jobs()) == {Verdict.PASS}
 
 
-def test_a_redis_that_is_away_fails(settings: Any) -> None:
-    from monitoring import redis_link
-
-    settings.CACHES["default"]["LOCATION"] = f"redis://127.0.0.1:{free_port()}/0"
-    redis_link.link.cache_clear()
-    try:
-        assert verdicts(readiness_checks.redis()) == {Verdict.FAIL}
-    finally:
-        redis_link.link.cache_clear()
+def test_a_redis_that_is_away_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = RedisLink(f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setattr(redis_link, "link", lambda: nobody)
+    assert verdicts(readiness_checks.redis()) == {Verdict.FAIL}
 
 
 def test_stored_credentials_must_be_readable(elm: Clinic, settings: Any) -> None:
