@@ -37,6 +37,7 @@ STATUS_OVERRIDES = "#rc=3&rp=all"
 # Where one of these is set, Twilio ignores a number's own addresses.
 ANSWERED_OTHERWISE = ("voice_application_sid", "trunk_sid", "sms_application_sid")
 MOST_LISTED = 20
+TWIML_BINS = "https://handler.twilio.com/twiml/"
 
 
 class NumbersUnavailable(RuntimeError):
@@ -70,8 +71,8 @@ def numbers_of(org_id: UUID) -> Numbers:
     return Numbers(account_of(sender), tuple(numbers))
 
 
-def wanted_addresses(ours: OurNumber) -> dict[str, str]:
-    """The members of the number at Twilio that are ours to say."""
+def wanted_addresses(ours: OurNumber, fallback_there: str = "") -> dict[str, str]:
+    """The members of the number at Twilio that are ours to say; ``fallback_there`` is the fallback it has."""
     base = settings.BACKEND_URL
     texts = {"sms_url": f"{base}{TEXTS_PATH}{TEXTS_OVERRIDES}", "sms_method": "POST"}
     if not ours.takes_calls:
@@ -79,20 +80,26 @@ def wanted_addresses(ours: OurNumber) -> dict[str, str]:
     return {
         "voice_url": f"{base}{VOICE_PATH}{VOICE_OVERRIDES}",
         "voice_method": "POST",
-        "voice_fallback_url": _fallback_address(ours),
-        "voice_fallback_method": "POST",
+        **_fallback(ours, fallback_there),
         "status_callback": f"{base}{STATUS_PATH}{STATUS_OVERRIDES}",
         "status_callback_method": "POST",
         **texts,
     }
 
 
-def _fallback_address(ours: OurNumber) -> str:
-    """What Twilio asks when our voice address failed: TwiML kept outside, where there is some, else ourselves."""
+def _fallback(ours: OurNumber, there: str) -> dict[str, str]:
+    """What Twilio asks when our voice address failed: TwiML kept outside of us, where there is some, else ourselves.
+
+    A TwiML Bin of Twilio's own, made for this number by a person, is the best there is and stays.
+    """
     outside: str = settings.TWILIO_VOICE_FALLBACK_URL
     if outside and (ours.line or "{line}" not in outside):
-        return outside.replace("{line}", quote(ours.line, safe=""))
-    return f"{settings.BACKEND_URL}{VOICE_PATH}"
+        address = outside.replace("{line}", quote(ours.line, safe=""))
+    elif there.startswith(TWIML_BINS):
+        return {}
+    else:
+        address = f"{settings.BACKEND_URL}{VOICE_PATH}"
+    return {"voice_fallback_url": address, "voice_fallback_method": "POST"}
 
 
 def at_twilio(account: Account, number: str) -> Any | None:
@@ -112,7 +119,8 @@ def account_status(account: Account) -> str:
 
 
 def differing_addresses(ours: OurNumber, found: Any) -> list[str]:
-    return [name for name, value in wanted_addresses(ours).items() if (getattr(found, name) or "") != value]
+    wanted = wanted_addresses(ours, found.voice_fallback_url or "")
+    return [name for name, value in wanted.items() if (getattr(found, name) or "") != value]
 
 
 def answered_otherwise(found: Any) -> str:
@@ -175,7 +183,7 @@ def _point(account: Account, ours: OurNumber, *, check_only: bool) -> Item:
         return Item(Kind.NUMBER, ours.number, "", State.TROUBLE, (sentence,))
     faults = differing_addresses(ours, found)
     if faults and not check_only:
-        wanted = wanted_addresses(ours)
+        wanted = wanted_addresses(ours, found.voice_fallback_url or "")
         found = _asked(
             lambda: (
                 client_of(account)

@@ -154,6 +154,14 @@ def test_a_fallback_kept_outside_rings_the_clinics_own_line(
     assert twilio.number(elm.number)["voice_fallback_url"].startswith("https://voxanne.example/")
 
 
+def test_a_twiml_bin_that_a_person_made_stays_the_fallback(twilio: AtTwilio, elm: Clinic) -> None:
+    made = "https://handler.twilio.com/twiml/EH" + "5" * 32
+    twilio.bought(elm.number, voice_fallback_url=made)
+    assert point()[0] == 0
+    assert twilio.number(elm.number)["voice_fallback_url"] == made
+    assert point("--check")[0] == 0
+
+
 def test_a_number_whose_digits_are_part_of_ours_is_not_taken_for_it(twilio: AtTwilio, elm: Clinic) -> None:
     longer = f"{elm.number}9"
     twilio.bought(longer)
