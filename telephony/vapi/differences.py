@@ -7,8 +7,9 @@ from typing import Any
 
 # Vapi may list these in any order.
 IN_ANY_ORDER = frozenset({"serverMessages"})
-# Nothing may stand in these but what we put there: another header could override how Vapi identifies itself.
-WHOLE = frozenset({"headers"})
+# Nothing may stand in these but what we put there: another header could override how Vapi identifies itself, and
+# another argument would be asked of callers.
+WHOLE = frozenset({"headers", "parameters"})
 ABSENT: tuple[Any, ...] = (None, "", [], {})
 
 

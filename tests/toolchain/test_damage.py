@@ -35,6 +35,13 @@ def a_changed_schema(at: AtVapi, clinic: Clinic) -> None:
     at.change("tool", tool["id"], function={**tool["function"], "parameters": parameters})
 
 
+def an_added_argument(at: AtVapi, clinic: Clinic) -> None:
+    tool = own(at, clinic)
+    parameters = dict(tool["function"]["parameters"])
+    parameters["properties"] = {**parameters["properties"], "tenantId": {"type": "string"}}
+    at.change("tool", tool["id"], function={**tool["function"], "parameters": parameters})
+
+
 def another_name(at: AtVapi, clinic: Clinic) -> None:
     tool = own(at, clinic)
     at.change("tool", tool["id"], function={**tool["function"], "name": "check_availability"})
@@ -141,6 +148,7 @@ def mixed_up_registrations(at: AtVapi, clinic: Clinic) -> None:
 DAMAGES: list[Callable[[AtVapi, Clinic], None]] = [
     a_missing_tool,
     a_changed_schema,
+    an_added_argument,
     another_name,
     a_foreign_address,
     another_secret,

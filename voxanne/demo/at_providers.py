@@ -16,7 +16,7 @@ from telephony.twilio.numbers import point_numbers
 from telephony.vapi.our_side import clinics_named
 from telephony.vapi.sync import sync_clinics
 from telephony.vapi.sync_report import ClinicReport
-from voxanne.demo.clinics import CLINICS, DemoClinic, twilio_number
+from voxanne.demo.clinics import CLINICS, DemoClinic, restore_assistants, twilio_number
 
 TIMEOUT = (0.5, 5.0)
 
@@ -29,6 +29,7 @@ def is_at_sandbox() -> bool:
 
 def register() -> bool:
     """Makes what is missing at the sandbox; False where it does not run."""
+    restore_assistants()
     try:
         with requests.Session() as http:
             held = {

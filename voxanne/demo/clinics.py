@@ -188,12 +188,8 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
             "vapi_phone_number_id": clinic.vapi_phone_number_id,
         },
     )
-    # One row whatever became of it at Vapi: a sync against an emptied sandbox gives it a new id there.
-    Assistant.objects.update_or_create(
-        org=org,
-        defaults={"vapi_assistant_id": clinic.vapi_assistant_id},
-        create_defaults={"vapi_assistant_id": clinic.vapi_assistant_id, "name": clinic.name},
-    )
+    if not Assistant.objects.filter(org=org).exists():
+        Assistant.objects.create(org=org, vapi_assistant_id=clinic.vapi_assistant_id, name=clinic.name)
     VapiCredential.objects.get_or_create(
         org=org, digest=digest(clinic.vapi_secret), defaults={"secret": clinic.vapi_secret}
     )
@@ -209,6 +205,16 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
                 "closes": time(0),
             },
         )
+
+
+def restore_assistants() -> None:
+    """Gives each demo clinic's assistant its known id back: a sync against an emptied sandbox gave it another."""
+    with platform_scope("demo data"):
+        for clinic in CLINICS:
+            rows = Assistant.objects.filter(org__slug=clinic.slug).order_by("created_at")
+            oldest = rows.first()
+            if oldest is not None and not rows.filter(vapi_assistant_id=clinic.vapi_assistant_id).exists():
+                rows.filter(pk=oldest.pk).update(vapi_assistant_id=clinic.vapi_assistant_id)
 
 
 def _member(org: Organization, clinic: DemoClinic, role: Role) -> dict[str, str]:
