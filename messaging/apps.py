@@ -8,9 +8,10 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messages"
 
     def ready(self) -> None:
-        from messaging import monitored
+        from messaging import monitored, readiness_checks
         from messaging.delivery import SMS_DELIVERY
         from voxanne.durable.registry import register
 
         register(SMS_DELIVERY)
         monitored.register()
+        readiness_checks.register()

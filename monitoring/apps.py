@@ -23,6 +23,7 @@ class MonitoringConfig(AppConfig):
         register_periodic("look at the thresholds", "monitoring.tasks.look_at_thresholds", every_seconds=60)
         register_daily("clean up what has served its time", "monitoring.tasks.clean_up", at=hour(4))
         _register_own_upkeep()
+        _register_readiness_checks()
         _start_error_reports()
         post_migrate.connect(_write_schedule, sender=self, dispatch_uid="monitoring.schedule")
 
@@ -36,6 +37,12 @@ def _register_own_upkeep() -> None:
 
     register_gauge(BREAKER_STATE, worst_states)
     register_retention("breaker_transitions", forget_old)
+
+
+def _register_readiness_checks() -> None:
+    from monitoring.readiness_checks import register
+
+    register()
 
 
 def _start_error_reports() -> None:

@@ -55,6 +55,21 @@ def sole_run(job: PeriodicJob) -> Iterator[bool]:
             _locked("SELECT pg_advisory_unlock(%s, %s)", lock)
 
 
+@contextmanager
+def sole_errand(name: str) -> Iterator[bool]:
+    """True where nobody else is on this errand now, such as a command that two people might start; the lock goes
+    with the session of whoever holds it."""
+    lock = zlib.crc32(name.encode()) - 2**31
+    if not _locked("SELECT pg_try_advisory_lock(%s, %s)", lock):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        if connection.connection is not None and connection.is_usable():
+            _locked("SELECT pg_advisory_unlock(%s, %s)", lock)
+
+
 def _locked(statement: str, lock: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(statement, [LOCK_SPACE, lock])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from monitoring.access import monitoring_access
+from telephony.tool_health_view import ToolHealth
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
 from telephony.vapi import views as vapi
@@ -13,4 +15,5 @@ urlpatterns: list[URLPattern] = [
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
     path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),
+    path("api/monitoring/tool-health", monitoring_access(ToolHealth.as_view()), name="tool-health"),
 ]

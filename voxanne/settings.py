@@ -68,6 +68,8 @@ TWILIO_AUTH_TOKEN = secret("TWILIO_AUTH_TOKEN")
 TWILIO_API_KEY = env.text("TWILIO_API_KEY")
 TWILIO_API_SECRET = env.text("TWILIO_API_SECRET")
 TWILIO_API_BASE_URL = env.text("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
+# TwiML kept outside of us that rings a clinic's own line; {line} stands for that line's number.
+TWILIO_VOICE_FALLBACK_URL = env.text("TWILIO_VOICE_FALLBACK_URL")
 VAPI_API_KEY = env.text("VAPI_API_KEY")
 VAPI_API_BASE_URL = env.text("VAPI_API_BASE_URL", "https://api.vapi.ai").rstrip("/")
 GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
@@ -354,23 +356,25 @@ LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO
 LOGGING_CONFIG = "monitoring.logs.configure"
 LOGGING = {"format": LOG_FORMAT, "level": LOG_LEVEL}
 
+# Told ahead by check_readiness; production itself refuses to start.
+PRODUCTION_FAULTS = production_faults(
+    backend_url=BACKEND,
+    required={
+        "SECRET_KEY": env.optional("SECRET_KEY"),
+        "ALLOWED_HOSTS": env.optional("ALLOWED_HOSTS"),
+        "BACKEND_URL": BACKEND_URL if BACKEND.source != "default" else None,
+        "DATABASE_URL": DATABASE_URL,
+        "REDIS_URL": REDIS_URL,
+        "CRON_SECRET": CRON_SECRET,
+        "MONITORING_TOKEN": MONITORING_TOKEN,
+        "CREDENTIAL_ENCRYPTION_KEYS": env.optional("CREDENTIAL_ENCRYPTION_KEYS"),
+        "VAPI_WEBHOOK_SECRET": VAPI_WEBHOOK_SECRET,
+        "JWT_SECRET or JWT_JWKS_URL": JWT_SECRET or JWT_JWKS_URL,
+    },
+    known_defaults=frozenset(DEVELOPMENT_SECRETS.values()),
+)
 if PRODUCTION:
-    env.faults += production_faults(
-        backend_url=BACKEND,
-        required={
-            "SECRET_KEY": env.optional("SECRET_KEY"),
-            "ALLOWED_HOSTS": env.optional("ALLOWED_HOSTS"),
-            "BACKEND_URL": BACKEND_URL if BACKEND.source != "default" else None,
-            "DATABASE_URL": DATABASE_URL,
-            "REDIS_URL": REDIS_URL,
-            "CRON_SECRET": CRON_SECRET,
-            "MONITORING_TOKEN": MONITORING_TOKEN,
-            "CREDENTIAL_ENCRYPTION_KEYS": env.optional("CREDENTIAL_ENCRYPTION_KEYS"),
-            "VAPI_WEBHOOK_SECRET": VAPI_WEBHOOK_SECRET,
-            "JWT_SECRET or JWT_JWKS_URL": JWT_SECRET or JWT_JWKS_URL,
-        },
-        known_defaults=frozenset(DEVELOPMENT_SECRETS.values()),
-    )
+    env.faults += PRODUCTION_FAULTS
 if env.faults:
     raise ImproperlyConfigured("The settings need attention:\n- " + "\n- ".join(env.faults))
 

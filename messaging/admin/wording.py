@@ -10,6 +10,7 @@ from django.contrib import admin
 from messaging.admin.numbers import clean_number
 from messaging.models import MessageTemplate, SenderAccount
 from messaging.segments import measure, plain
+from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
 from messaging.wording import check_template
 from voxanne.staff.clinic_admin import ClinicAdmin
 from voxanne.staff.columns import shown
@@ -57,6 +58,9 @@ class SenderForm(SecretsForm):
                 cleaned["number"] = clean_number(cleaned["number"], clinic.country)
             except forms.ValidationError as error:
                 self.add_error("number", error)
+            else:
+                if is_anothers_number(cleaned["number"] or "", clinic.pk):
+                    self.add_error("number", ANOTHERS_NUMBER)
         return cleaned
 
 

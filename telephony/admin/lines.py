@@ -9,6 +9,7 @@ from django.contrib import admin
 
 from bookings.models import Weekday
 from messaging.admin.numbers import clean_number
+from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
 from telephony.clinics import is_our_number
 from telephony.models import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.vapi.credentials import digest
@@ -49,6 +50,14 @@ class LineForm(ClinicForm):
 class PhoneNumberForm(LineForm):
     numbers = ("number", "forward_to")
     rung = ("forward_to",)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        clinic = cleaned.get("org") or getattr(self.instance, "org", None)
+        number = cleaned.get("number")
+        if number and clinic is not None and is_anothers_number(number, clinic.pk):
+            self.add_error("number", ANOTHERS_NUMBER)
+        return cleaned
 
     def clean_vapi_phone_number_id(self) -> str | None:
         return self.cleaned_data["vapi_phone_number_id"] or None
@@ -103,7 +112,9 @@ class VapiCredentialAdmin(ClinicAdmin):
         may_enter = (
             self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
         )
-        return ("label", "secret", "active") if may_enter else ("label", "active", "created_at")
+        if may_enter:
+            return ("label", "secret", "vapi_credential_id", "active")
+        return ("label", "active", "created_at")
 
 
 class TransferForm(LineForm):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telephony.models.calls import Call, CallCommand
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
+from telephony.models.tool_registrations import ToolRegistration
 
 __all__ = [
     "Assistant",
@@ -12,6 +13,7 @@ __all__ = [
     "CallCommand",
     "PhoneNumber",
     "ToolInvocation",
+    "ToolRegistration",
     "TransferDestination",
     "VapiCredential",
 ]

@@ -58,6 +58,12 @@ class VapiCredential(Owned):
     )
     secret = EncryptedTextField(help_text="Kept to check HMAC signatures; never shown again.")
     active = models.BooleanField(default=True)
+    vapi_credential_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Its id at Vapi, from the dashboard. Blank: Vapi is given the secret as a header to send.",
+    )
 
     class Meta:
         db_table = "vapi_credentials"

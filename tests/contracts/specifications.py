@@ -33,7 +33,8 @@ def document(name: str) -> dict[str, Any]:
 
 
 def mended(part: Any) -> Any:
-    """Vapi's document without its defects: slashes round patterns, enums on arrays, ``nullable``."""
+    """Vapi's document without its defects: slashes round patterns, enums on arrays, words said to be objects,
+    ``nullable``."""
     if isinstance(part, list):
         return [mended(item) for item in part]
     if not isinstance(part, dict):
@@ -44,6 +45,8 @@ def mended(part: Any) -> Any:
         new["pattern"] = pattern[1:-1]
     if new.get("type") == "array":
         new.pop("enum", None)
+    if new.get("type") == "object" and all(isinstance(word, str) for word in new.get("enum", [None])):
+        new["type"] = "string"
     if part.get("nullable") and isinstance(new.get("type"), str):
         new["type"] = [new["type"], "null"]
     return new
@@ -119,7 +122,7 @@ def twilio_faults(request: Request) -> list[str]:
 
 def unknown_parameters(request: Request) -> list[str]:
     """Parameters the document does not name: Twilio ignores them, so a misspelt one would be lost unseen."""
-    path = document("twilio_api_v2010.json")["paths"]["/2010-04-01/Accounts/{AccountSid}/Messages.json"]
+    path = document("twilio_api_v2010.json")["paths"].get(_template_of(request.path), {})
     operation = path.get(request.method.lower(), {})
     known = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
     given = set(request.args)
@@ -127,6 +130,13 @@ def unknown_parameters(request: Request) -> list[str]:
         known = set(operation["requestBody"]["content"][FORM]["schema"]["properties"])
         given |= {name for name, _ in parse_qsl(request.get_data(as_text=True), keep_blank_values=True)}
     return [f"{name} is no parameter" for name in sorted(given - known)]
+
+
+def _template_of(path: str) -> str:
+    """The document's name for an address: the account and a resource's id as parameters."""
+    _, resource, *one = path.partition("/Accounts/")[2].split("/")
+    name = f"{resource}/{{Sid}}.json" if one else resource
+    return f"/2010-04-01/Accounts/{{AccountSid}}/{name}"
 
 
 @functools.cache

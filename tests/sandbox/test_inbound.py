@@ -214,6 +214,21 @@ class TestCalls:
         assert [number.phone_number for number in found] == [CLINIC]
         assert twilio.incoming_phone_numbers.list(phone_number="+14155550111") == []
 
+    def test_a_numbers_addresses_can_be_set_and_the_others_stay(self, twilio: Client) -> None:
+        (found,) = twilio.incoming_phone_numbers.list(phone_number=CLINIC)
+        wanted = {
+            "voice_url": "https://voxanne.example/voice#rc=2",
+            "voice_fallback_url": "https://fallback.example/twiml",
+            "status_callback": "https://voxanne.example/status#rc=3&rp=all",
+            "sms_url": "https://voxanne.example/sms",
+            "sms_fallback_url": "https://fallback.example/sms",
+        }
+        changed = twilio.incoming_phone_numbers(found.sid).update(**wanted)
+        again = twilio.incoming_phone_numbers(found.sid).update(friendly_name="Main line")
+        for number in (changed, again, twilio.incoming_phone_numbers(found.sid).fetch()):
+            assert {name: getattr(number, name) for name in wanted} == wanted
+        assert again.friendly_name == "Main line"
+
     def test_calls_and_numbers_are_valid_in_twilios_own_specification(
         self, sandbox: RunningSandbox, receiver: Receiver
     ) -> None:

@@ -263,6 +263,22 @@ def test_a_senders_credentials_can_be_replaced_but_not_read(
         assert kept.number in shown
 
 
+def test_a_number_of_another_clinic_is_refused_in_words(operating: Client, elm: Clinic, oak: Clinic) -> None:
+    """Held by the database as well: the one is dialled, the other texted from."""
+    with platform_scope("test data"):
+        SenderAccount.objects.filter(org=oak.org).update(number="+14155567005")
+    number, sender = one(PhoneNumber, org=elm.org), one(SenderAccount, org=elm.org)
+    typed = {"number": "+14155567005", "mode": "forward", "label": "", "forward_to": ""}
+    refused = (
+        operating.post(f"/admin/telephony/phonenumber/{number.pk}/change/", typed),
+        operating.post(f"/admin/messaging/senderaccount/{sender.pk}/change/", {"number": oak.number}),
+    )
+    for page in refused:
+        assert page.status_code == 200
+        assert "This number belongs to another clinic." in page.content.decode()
+    assert one(PhoneNumber, org=elm.org).number == elm.number
+
+
 def test_a_clinic_is_made_by_an_operator_and_never_deleted(operating: Client, client: Client) -> None:
     form = {"name": "New", "slug": "new", "timezone": "Europe/Berlin", "country": "DE", "active": "on"}
     assert client.post("/admin/tenancy/organization/add/", form).status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -37,9 +38,16 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
     "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
+    "is_number_of_another_clinic": ("boolean", lambda clinic: (clinic.number, uuid.uuid4())),
 }
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.
-ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number"}
+ALSO_OF_CLOSED_CLINICS = {
+    "clinic_of_message",
+    "message_of_sid",
+    "is_patient_number",
+    "is_number_of_another_clinic",
+}
+YES_OR_NO = {"is_patient_number", "is_number_of_another_clinic"}
 EACH = pytest.mark.parametrize("name", sorted(LOOK_UPS))
 
 
@@ -83,7 +91,7 @@ def test_a_look_up_finds_its_clinic_without_a_scope_and_no_other(name: str, elm:
     for clinic in (elm, oak):
         rows = ask(name, *LOOK_UPS[name][1](clinic))
         assert len(rows) == 1
-        assert name == "is_patient_number" or rows[0][0] == clinic.id
+        assert rows[0][0] == (True if name in YES_OR_NO else clinic.id)
 
 
 @EACH
@@ -101,9 +109,10 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "clinics_of_user": (0,),
         "clinics_of_vapi_call": ("", "", ""),
         "clinic_of_message": (elm.id,),
+        "is_number_of_another_clinic": ("", elm.id),
     }
     found = ask(name, *blanks.get(name, ("",)))
-    assert found == ([(False,)] if name == "is_patient_number" else [])
+    assert found == ([(False,)] if name in YES_OR_NO else [])
 
 
 def test_identifiers_of_two_clinics_are_told_apart(elm: Clinic, oak: Clinic) -> None:

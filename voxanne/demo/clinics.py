@@ -62,6 +62,17 @@ CLINICS = (
 )  # fmt: skip
 
 
+def twilio_number(clinic: DemoClinic, backend_url: str) -> dict[str, str]:
+    """The clinic's number as the sandbox's Twilio is told of it."""
+    return {
+        "number": clinic.number,
+        "name": clinic.name,
+        "voice_url": f"{backend_url}/api/webhooks/twilio/voice",
+        "sms_url": f"{backend_url}/api/webhooks/twilio/sms",
+        "status_url": f"{backend_url}/api/webhooks/twilio/call-status",
+    }
+
+
 def derived(purpose: str, name: str) -> str:
     """A credential that is the same on every run of this installation."""
     return hashlib.sha256(f"{settings.SECRET_KEY}:{purpose}:{name}".encode()).hexdigest()[:40]
@@ -177,9 +188,8 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
             "vapi_phone_number_id": clinic.vapi_phone_number_id,
         },
     )
-    Assistant.objects.get_or_create(
-        org=org, vapi_assistant_id=clinic.vapi_assistant_id, defaults={"name": clinic.name}
-    )
+    if not Assistant.objects.filter(org=org).exists():
+        Assistant.objects.create(org=org, vapi_assistant_id=clinic.vapi_assistant_id, name=clinic.name)
     VapiCredential.objects.get_or_create(
         org=org, digest=digest(clinic.vapi_secret), defaults={"secret": clinic.vapi_secret}
     )
@@ -195,6 +205,16 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
                 "closes": time(0),
             },
         )
+
+
+def restore_assistants() -> None:
+    """Gives each demo clinic's assistant its known id back: a sync against an emptied sandbox gave it another."""
+    with platform_scope("demo data"):
+        for clinic in CLINICS:
+            rows = Assistant.objects.filter(org__slug=clinic.slug).order_by("created_at")
+            oldest = rows.first()
+            if oldest is not None and not rows.filter(vapi_assistant_id=clinic.vapi_assistant_id).exists():
+                rows.filter(pk=oldest.pk).update(vapi_assistant_id=clinic.vapi_assistant_id)
 
 
 def _member(org: Organization, clinic: DemoClinic, role: Role) -> dict[str, str]:

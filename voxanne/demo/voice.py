@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import requests
 
-from voxanne.demo.clinics import DemoClinic
+from voxanne.demo.clinics import DemoClinic, twilio_number
 
 ANSWER_SECONDS = 10
 SEEN_SECONDS = 90.0
@@ -42,14 +42,11 @@ class Voice:
 
     def _register(self) -> dict[str, Any]:
         """Tells the sandbox of the call, so that its commands have an address and the phone page shows it."""
-        number = {
-            "number": self.clinic.number,
-            "name": self.clinic.name,
-            "voice_url": f"{self.backend_url}/api/webhooks/twilio/voice",
-            "sms_url": f"{self.backend_url}/api/webhooks/twilio/sms",
-            "status_url": f"{self.backend_url}/api/webhooks/twilio/call-status",
-        }
-        self._control("POST", "/_control/numbers", number)
+        # One that is there may have been pointed at us already.
+        if not any(
+            held["number"] == self.clinic.number for held in self._control("GET", "/_control/numbers")
+        ):
+            self._control("POST", "/_control/numbers", twilio_number(self.clinic, self.backend_url))
         call = {
             "id": self.call_id,
             "customer": {"number": self.caller},

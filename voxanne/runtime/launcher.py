@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from voxanne.environment import Environment
 from voxanne.runtime import ports
 from voxanne.runtime.child import start_child
 from voxanne.runtime.faults import RuntimeFault
@@ -20,7 +21,7 @@ from voxanne.runtime.options import StackOptions, stack_environment, stack_optio
 from voxanne.runtime.output import Terminal
 from voxanne.runtime.process_runner import ProcessRunner, ProcessSpec, follow
 from voxanne.runtime.servers import external_url, restart_crashed, servers_held
-from voxanne.runtime.set_up import manage, set_up, wait_for
+from voxanne.runtime.set_up import StepFailed, manage, run_step, set_up, wait_for
 from voxanne.runtime.state import SERVERS
 from voxanne.runtime.stop_request import StopRequest, StopRequested
 from voxanne.runtime.store import make_data_folder
@@ -61,7 +62,13 @@ def process_specs(options: StackOptions) -> list[ProcessSpec]:
     files = str(options.data / "sandbox")
     sandbox = python("voxanne.sandbox", "--quiet", "--port", str(options.sandbox_port), "--data-dir", files)
     return [
-        ProcessSpec("sandbox", yielding(sandbox), stop_rank=1),
+        # It takes any key unless the operator names one; ours is only a stand-in.
+        ProcessSpec(
+            "sandbox",
+            yielding(sandbox),
+            stop_rank=1,
+            environment={"VAPI_API_KEY": Environment().text("VAPI_API_KEY")},
+        ),
         ProcessSpec("web", python(WEB, *listening(options.port))),
         ProcessSpec("sockets", python(SOCKETS, *listening(options.ws_port))),
         ProcessSpec(
@@ -90,6 +97,7 @@ def _run(terminal: Terminal, stop: StopRequest) -> int:
     with _stack(options, terminal, stop, quiet=False) as (runner, seeded):
         if options.demo_call:
             _call(options, stop, lambda line: terminal.prefixed("call", line))
+        _connect(options, terminal, stop)
         for line in summary(options, seeded):
             terminal.say(line)
         while True:
@@ -194,6 +202,19 @@ def _call(options: StackOptions, stop: StopRequest, show: Callable[[str], None])
     if code:
         show(f"The demo call did not go through (exit code {code}).")
     return code
+
+
+def _connect(options: StackOptions, terminal: Terminal, stop: StopRequest) -> None:
+    """Gives the demo clinics their tools at the sandbox's Vapi; the stack goes on whatever comes of it."""
+    environment = stack_environment(options)
+    addresses = (environment["VAPI_API_BASE_URL"], environment["TWILIO_API_BASE_URL"])
+    if not all(address.startswith(f"{options.sandbox_url}/") for address in addresses):
+        return
+    try:
+        with terminal.step("tools at the sandbox"):
+            run_step(manage("connect_demo"), environment, stop)
+    except StepFailed as fault:
+        terminal.say(str(fault))
 
 
 def summary(options: StackOptions, seeded: dict[str, Any]) -> list[str]:

@@ -75,8 +75,9 @@ def stack_environment(options: StackOptions | None = None) -> dict[str, str]:
         "GOOGLE_TOKEN_URL": f"{sandbox}/google/token",
         "GOOGLE_AUTH_URL": f"{sandbox}/google/auth",
         "SLACK_API_BASE_URL": f"{sandbox}/slack",
-        # Without a token nothing is posted; the sandbox takes any.
+        # Without a token or key nothing is asked; the sandbox takes any.
         "SLACK_BOT_TOKEN": "sandbox",
+        "VAPI_API_KEY": "sandbox",
         "PYTHONUNBUFFERED": "1",
     }
     fixed = {name: str(number) for name, number in chosen.ports.items()} | {

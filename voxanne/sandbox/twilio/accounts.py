@@ -35,6 +35,8 @@ class Number:
     voice_url: str = ""
     sms_url: str = ""
     status_url: str = ""
+    voice_fallback_url: str = ""
+    sms_fallback_url: str = ""
     name: str = ""
     messaging_service_sid: str | None = None
     sid: str = field(default_factory=lambda: twilio_sid("PN"))

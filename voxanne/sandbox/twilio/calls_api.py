@@ -22,10 +22,8 @@ UNSET = (
     "emergency_address_sid",
     "identity_sid",
     "sms_application_sid",
-    "sms_fallback_url",
     "trunk_sid",
     "voice_application_sid",
-    "voice_fallback_url",
 )
 METHODS = (
     "sms_fallback_method",
@@ -34,6 +32,17 @@ METHODS = (
     "voice_fallback_method",
     "voice_method",
 )
+
+
+# A parameter of an update, and the member that it sets.
+SETTABLE = {
+    "VoiceUrl": "voice_url",
+    "VoiceFallbackUrl": "voice_fallback_url",
+    "SmsUrl": "sms_url",
+    "SmsFallbackUrl": "sms_fallback_url",
+    "StatusCallback": "status_url",
+    "FriendlyName": "name",
+}
 
 
 class CallsApi:
@@ -131,8 +140,7 @@ class NumbersApi:
 
     async def update(self, exchange: Exchange, path: dict[str, str]) -> Response:
         number = self._find(path)
-        members = {"VoiceUrl": "voice_url", "SmsUrl": "sms_url", "StatusCallback": "status_url"}
-        for parameter, name in {**members, "FriendlyName": "name"}.items():
+        for parameter, name in SETTABLE.items():
             setattr(number, name, exchange.form.get(parameter, getattr(number, name)))
         self._accounts.configure_number(number)
         return JSONResponse(_Listed(number).resource())
@@ -170,12 +178,14 @@ class _Listed:
             "origin": "twilio",
             "phone_number": number.number,
             "sid": number.sid,
+            "sms_fallback_url": number.sms_fallback_url or None,
             "sms_url": number.sms_url or None,
             "status": "in-use",
             "status_callback": number.status_url or None,
             "type": "local",
             "uri": f"{base}/{number.sid}.json",
             "voice_caller_id_lookup": False,
+            "voice_fallback_url": number.voice_fallback_url or None,
             "voice_receive_mode": "voice",
             "voice_url": number.voice_url or None,
         }

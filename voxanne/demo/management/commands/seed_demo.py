@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from voxanne.demo.at_providers import is_at_sandbox, register
 from voxanne.demo.clinics import seed
 
 
@@ -20,6 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         seeded = seed()
+        if is_at_sandbox():
+            register()
         if options["json"]:
             self.stdout.write(json.dumps(seeded, indent=2))
             return

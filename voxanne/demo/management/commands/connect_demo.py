@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from telephony.vapi.rest import VapiFault
+from telephony.vapi.sync_report import summary, table
+from voxanne.demo.at_providers import connect, is_at_sandbox, register
+from voxanne.demo.clinics import refuse_in_production
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the demo clinics' assistants and numbers at the running sandbox, syncs their tools and points "
+        "their numbers at us. Refuses in production, and where a provider is not the sandbox."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_in_production()
+        if not is_at_sandbox():
+            raise CommandError("Vapi or Twilio is not the sandbox here: demo clinics stay out of it.")
+        if not register():
+            raise CommandError("The sandbox does not run.")
+        try:
+            reports = connect()
+        except VapiFault as fault:
+            raise CommandError(str(fault)) from fault
+        for line in table(reports):
+            self.stdout.write(line)
+        self.stdout.write(summary(reports))
