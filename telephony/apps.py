@@ -8,7 +8,9 @@ class TelephonyConfig(AppConfig):
     verbose_name = "Calls"
 
     def ready(self) -> None:
+        from telephony import monitored
         from telephony.commands import CALL_COMMAND
         from voxanne.durable.registry import register
 
         register(CALL_COMMAND)
+        monitored.register()

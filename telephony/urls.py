@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from telephony import cron_views as cron
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
+from telephony.twilio import voice_view as voice
 from telephony.vapi import views as vapi
 
 urlpatterns: list[URLPattern] = [
@@ -11,6 +13,11 @@ urlpatterns: list[URLPattern] = [
     path("api/vapi/webhook", vapi.webhook),
     path("api/vapi/tools", vapi.tools, name="vapi-tools"),
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
+    path("api/webhooks/twilio/voice", voice.voice, name="voice"),
+    path("api/webhooks/twilio/voice/whisper/<uuid:call_id>", voice.whisper, name="whisper"),
+    path("api/webhooks/twilio/call-status", voice.call_status, name="call-status"),
     path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),
+    path("api/cron/check-missed-calls", cron.check_missed_calls, name="check-missed-calls"),
+    path("api/cron/cleanup-old-calls", cron.cleanup_old_calls, name="cleanup-old-calls"),
 ]

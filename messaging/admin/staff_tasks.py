@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from messaging.admin.numbers import whole_or_masked
+from messaging.admin.subjects import link_to_subject
 from messaging.models import StaffTask
 from messaging.phone_numbers import is_withheld, mask
 from messaging.staff_tasks import acknowledge
@@ -44,7 +45,6 @@ MOST_COUNTED = 99
 URGENCY_TONES = {"urgent": "danger", "normal": ""}
 QUESTION = "Has this been seen to?"
 EXPLANATION = "It leaves the list of what is to do, in your name."
-PAGES = {"appointment": "bookings_appointment", "call": "telephony_call", "missed": "telephony_activecall"}
 
 
 class WithNote(DialogForm):
@@ -162,8 +162,7 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
 
     @shown("About")
     def to_subject(self, task: StaffTask) -> SafeString | str:
-        what, _, pk = task.about.partition(":")
-        return link(page_of(PAGES[what], pk), "Its page") if what in PAGES else (task.about or NOTHING)
+        return link_to_subject(task.about)
 
     @shown("Call")
     def to_call(self, task: StaffTask) -> SafeString | str:

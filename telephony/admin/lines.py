@@ -10,6 +10,7 @@ from django.contrib import admin
 from bookings.models import Weekday
 from messaging.admin.numbers import clean_number
 from telephony.clinics import is_our_number
+from telephony.lines import SIP
 from telephony.models import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.vapi.credentials import digest
 from voxanne.staff.clinic_admin import ClinicAdmin
@@ -50,6 +51,14 @@ class PhoneNumberForm(LineForm):
     numbers = ("number", "forward_to")
     rung = ("forward_to",)
 
+    def clean_assistant_address(self) -> str:
+        """A SIP address as it is, a number as E.164."""
+        typed: str = self.cleaned_data["assistant_address"].strip()
+        if typed.lower().startswith(SIP):
+            return typed
+        clinic: Organization | None = self.cleaned_data.get("org") or getattr(self.instance, "org", None)
+        return clean_number(typed, clinic.country) or "" if clinic is not None else typed
+
     def clean_vapi_phone_number_id(self) -> str | None:
         return self.cleaned_data["vapi_phone_number_id"] or None
 
@@ -61,7 +70,17 @@ class PhoneNumberAdmin(ClinicAdmin):
     list_filter = (("org", OfClinic), ("mode", OfChoices))
     search_fields = ("number", "label")
     ordering = ("number",)
-    fields = ("number", "label", "mode", "forward_to", "vapi_phone_number_id")
+    fields = (
+        "number",
+        "label",
+        "mode",
+        "forward_to",
+        "ring_seconds",
+        "voicemail_seconds",
+        "whisper",
+        "assistant_address",
+        "vapi_phone_number_id",
+    )
 
 
 @admin.register(Assistant)

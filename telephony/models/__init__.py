@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from telephony.models.active_calls import ActiveCall, TextBack
 from telephony.models.calls import Call, CallCommand
+from telephony.models.fire_drills import FireDrill
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
 
 __all__ = [
+    "ActiveCall",
     "Assistant",
     "Call",
     "CallCommand",
+    "FireDrill",
     "PhoneNumber",
+    "TextBack",
     "ToolInvocation",
     "TransferDestination",
     "VapiCredential",

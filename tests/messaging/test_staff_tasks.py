@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def tell(clinic: Clinic, key: str = "a-key") -> StaffTask | None:
     with org_scope(clinic.id):
         made = tell_staff(clinic.id, kind=TaskKind.CALLER_MESSAGE, text="Please ring back.", dedupe_key=key)
-        found: StaffTask | None = StaffTask.objects.filter(pk=made).first()
+        found: StaffTask | None = StaffTask.objects.filter(pk=made).first() if made else None
     return found
 
 

@@ -19,7 +19,15 @@ from messaging.models import (
     OptOut,
     StaffTask,
 )
-from telephony.models import Call, CallCommand, ToolInvocation, TransferDestination
+from telephony.models import (
+    ActiveCall,
+    Call,
+    CallCommand,
+    FireDrill,
+    TextBack,
+    ToolInvocation,
+    TransferDestination,
+)
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership
@@ -187,7 +195,33 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
         call,
         ToolInvocation.objects.create(org=org, call=call, tool_call_id=mark, tool=mark, answer={"say": mark}),
         CallCommand.objects.create(org=org, call=call, body={"type": mark}, last_error=mark),
+        *_missed_calls(clinic, mark),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)
+        ),
+    ]
+
+
+def _missed_calls(clinic: Clinic, mark: str) -> list[Model]:
+    org, now = clinic.org, timezone.now()
+    number = org.phonenumber_set.get()
+    return [
+        ActiveCall.objects.create(
+            org=org,
+            call_sid=mark,
+            number=number,
+            from_number="+14155550177",
+            to_number=number.number,
+            mode=number.mode,
+            stage="clinic",
+            dialled_at=now,
+        ),
+        TextBack.objects.create(org=org, number=number.number, caller="+14155550177", texted_at=now),
+        FireDrill.objects.create(
+            org=org,
+            number=number,
+            state="done",
+            verdict="fail",
+            checks=[{"name": mark, "verdict": "fail", "said": mark}],
         ),
     ]

@@ -88,7 +88,7 @@ def _seconds(value: str | None) -> float | None:
 _clients = threading.local()
 
 
-def _client(account: Account) -> Client:
+def client_of(account: Account) -> Client:
     """One client a thread and account: connections are kept, sessions are not shared between threads."""
     known: dict[Account, Client] = getattr(_clients, "known", None) or {}
     _clients.known = known
@@ -104,7 +104,7 @@ def send(
     account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta
 ) -> Answer:
     """Asks Twilio to send ``body``. Never raises for what Twilio or the network does."""
-    client = _client(account)
+    client = client_of(account)
     try:
         created = client.messages.create(
             to=recipient,
@@ -150,7 +150,7 @@ def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -
     """
     found: list[Listed] = []
     try:
-        for message in _client(account).messages.stream(to=recipient, from_=sender, page_size=PAGE_SIZE):
+        for message in client_of(account).messages.stream(to=recipient, from_=sender, page_size=PAGE_SIZE):
             created = message.date_created
             if created is not None and created < since:
                 break

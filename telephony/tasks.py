@@ -1,0 +1,19 @@
+"""Celery's side of the periodic work on calls."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from telephony import call_polling, line_keeping
+
+
+@shared_task(name="telephony.tasks.check_missed_calls")
+def check_missed_calls() -> None:
+    """Looks up the calls whose outcome nobody told us."""
+    call_polling.check_missed_calls()
+
+
+@shared_task(name="telephony.tasks.keep_last_known_lines")
+def keep_last_known_lines() -> int:
+    """Keeps every number's line outside the database."""
+    return line_keeping.refresh_all()
