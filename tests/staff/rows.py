@@ -145,10 +145,10 @@ def _messages(furnished: Furnished) -> list[Model]:
             contact=contact,
             provider_sid=f"SM-{mark}",
             sender=contact.phone,
-            recipient="+14155550100",
+            recipient="+14155570100",
             body=mark,
         ),
-        OptOut.objects.create(org=org, sender="+14155550100", recipient=contact.phone, source=mark),
+        OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
         StaffTask.objects.create(
             org=org,
