@@ -10,7 +10,9 @@ class TelephonyConfig(AppConfig):
     def ready(self) -> None:
         from telephony import monitored
         from telephony.commands import CALL_COMMAND
+        from telephony.fire_drill import FIRE_DRILL
         from voxanne.durable.registry import register
 
         register(CALL_COMMAND)
+        register(FIRE_DRILL)
         monitored.register()

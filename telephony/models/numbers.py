@@ -46,6 +46,7 @@ class PhoneNumber(Owned):
 
     class Meta:
         db_table = "phone_numbers"
+        permissions: ClassVar = [("drill_phonenumber", "Can ask for a fire drill of a number")]
         indexes: ClassVar = [models.Index(fields=["org"], name="idx_phone_numbers_org")]
 
     def __str__(self) -> str:

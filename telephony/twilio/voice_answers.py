@@ -22,6 +22,8 @@ NOBODY_NOW = "We are sorry, nobody can take your call at the moment. Please call
 NOBODY_BUT_TEXT = "We are sorry, nobody could take your call. We are sending you a text message."
 VOICE_PATH = "/api/webhooks/twilio/voice"
 WHISPER_SECONDS = 8
+# Nothing comes after it, so the clinic may take its time.
+STATIC_RING_SECONDS = 30
 
 
 def ring(line: Line, stage: str, call_id: UUID | None) -> HttpResponse:
@@ -44,13 +46,12 @@ def ring_last_known(number: str, ring_seconds: int) -> HttpResponse:
     return _said(dial)
 
 
-def static_ring(number: str, ring_seconds: int) -> str:
+def static_ring(number: str) -> str:
     """The TwiML to keep at Twilio itself for when nothing of ours answers: it leads back to no address of ours."""
     response = VoiceResponse()
-    dial = Dial(timeout=ring_seconds + 12, answer_on_bridge=True)
+    dial = Dial(timeout=STATIC_RING_SECONDS, answer_on_bridge=True)
     dial.number(number)
     response.append(dial)
-    response.say(NOBODY_NOW)
     return str(response)
 
 

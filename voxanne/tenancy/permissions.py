@@ -29,6 +29,7 @@ CLINIC_SETUP = frozenset(
     }
 )
 ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
+ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:
@@ -45,7 +46,7 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
 def may(role: Role, permission: str) -> bool:
     """Whether ``role`` holds ``app_label.codename``."""
     codename = permission.rpartition(".")[2]
-    if codename in ACTIONS_ON_MESSAGES:
+    if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_NUMBERS:
         return role in (Role.OWNER, Role.MANAGER)
     verb, _, kind = codename.partition("_")
     return verb in verbs(role, kind)

@@ -37,6 +37,7 @@ class Number:
     status_url: str = ""
     name: str = ""
     messaging_service_sid: str | None = None
+    voice_fallback_url: str = ""
     sid: str = field(default_factory=lambda: twilio_sid("PN"))
 
 

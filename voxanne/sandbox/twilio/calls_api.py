@@ -25,7 +25,6 @@ UNSET = (
     "sms_fallback_url",
     "trunk_sid",
     "voice_application_sid",
-    "voice_fallback_url",
 )
 METHODS = (
     "sms_fallback_method",
@@ -131,8 +130,8 @@ class NumbersApi:
 
     async def update(self, exchange: Exchange, path: dict[str, str]) -> Response:
         number = self._find(path)
-        members = {"VoiceUrl": "voice_url", "SmsUrl": "sms_url", "StatusCallback": "status_url"}
-        for parameter, name in {**members, "FriendlyName": "name"}.items():
+        members = {"VoiceUrl": "voice_url", "VoiceFallbackUrl": "voice_fallback_url", "SmsUrl": "sms_url"}
+        for parameter, name in {**members, "StatusCallback": "status_url", "FriendlyName": "name"}.items():
             setattr(number, name, exchange.form.get(parameter, getattr(number, name)))
         self._accounts.configure_number(number)
         return JSONResponse(_Listed(number).resource())
@@ -176,6 +175,7 @@ class _Listed:
             "type": "local",
             "uri": f"{base}/{number.sid}.json",
             "voice_caller_id_lookup": False,
+            "voice_fallback_url": number.voice_fallback_url or None,
             "voice_receive_mode": "voice",
             "voice_url": number.voice_url or None,
         }
