@@ -117,7 +117,7 @@ def _vapi_without_database(subject: Subject) -> Check:
 def _kept_line(subject: Subject) -> Check:
     told = partial(Check, "Line kept outside the database")
     known, age = last_known.of_number(subject.wanted.number), last_known.age_of(subject.wanted)
-    where = f"{last_known.folder().name} under VOXANNE_DATA_DIR"
+    where = f"{last_known.FOLDER} under VOXANNE_DATA_DIR"
     if known is None:
         return told(Verdict.FAIL, f"Nothing is kept: see that {where} can be written and a worker runs.")
     if known != subject.wanted:

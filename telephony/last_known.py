@@ -1,7 +1,7 @@
 """The last-known line of each number, kept outside the database: what a call rings while the database is away.
 
-One small file a key under ``VOXANNE_DATA_DIR/last-known-lines``, written whole and then moved into place, so that no
-reader meets half of one. Keys are digests of the dialled number and of Vapi's ids, so that a look-up opens one file.
+One small file a key under ``VOXANNE_DATA_DIR/without-database/lines``, written whole and then moved into place, so that
+no reader meets half of one. Keys are digests of the dialled number and of Vapi's ids, so that a look-up opens one file.
 Secrets in it are encrypted with ``CREDENTIAL_ENCRYPTION_KEYS``; a file that cannot be read counts as none.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,11 +19,12 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from telephony.whole_files import write_whole
 from voxanne.encryption import UnreadableCredential, decrypt, encrypt
 
 logger = structlog.get_logger(__name__)
 
-FOLDER = "last-known-lines"
+FOLDER = "without-database/lines"
 SUFFIX = ".json"
 
 
@@ -137,15 +137,4 @@ def _write(key: str, entry: LastKnown) -> None:
         "auth_token": encrypt(entry.auth_token) if entry.auth_token else "",
         "vapi_secrets": [encrypt(secret) for secret in entry.vapi_secrets],
     }
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Readable by us alone from its first byte: mkstemp sees to that.
-    handle, temporary = tempfile.mkstemp(dir=folder(), prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(stored, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(_path(key))
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(_path(key), json.dumps(stored))

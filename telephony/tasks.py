@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from telephony import call_polling, line_keeping
+from telephony import call_polling, line_keeping, unheard_calls
 
 
 @shared_task(name="telephony.tasks.check_missed_calls")
 def check_missed_calls() -> None:
-    """Looks up the calls whose outcome nobody told us."""
+    """Looks up the calls whose outcome nobody told us, those that rang while the database was away among them."""
+    unheard_calls.take_in()
     call_polling.check_missed_calls()
 
 

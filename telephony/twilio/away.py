@@ -1,6 +1,7 @@
 """What Twilio is answered while the database is away: the clinic's last-known line, else a spoken apology.
 
-The signature is checked all the same, with the token that is kept beside the line.
+The signature is checked all the same, with the token that is kept beside the line. The call is written down, to be
+looked up when the database is back.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from messaging.providers.twilio.client import platform_account
 from monitoring.errors import error_response
-from telephony import last_known
+from telephony import last_known, unheard_calls
 from telephony.last_known import LastKnown
 from telephony.twilio import form, voice_answers
 from telephony.twilio.signature import is_signed
@@ -29,6 +30,8 @@ def answer_call(request: HttpRequest, *, dial_is_over: bool) -> HttpResponse:
     entry = last_known.of_number(form.dialled(request))
     if not _believed(request, entry):
         return forbidden()
+    # Either may be the first we hear of it: the database may go away between the two.
+    unheard_calls.write_down(form.incoming(request))
     if dial_is_over:
         _, leg = form.dial_leg(request)
         return (

@@ -22,7 +22,7 @@ NAME = "database-stopped"
 CALLS = 5
 SLOWEST_SECONDS = 5.0
 BACK_SECONDS = 30.0
-LAST_KNOWN = "last-known-lines"
+LAST_KNOWN = "without-database/lines"
 SEEN = "SELECT count(*) FROM active_calls WHERE from_number = %(caller)s"
 
 
@@ -133,7 +133,7 @@ def _database_away(stack: Stack) -> Iterator[None]:
 @contextmanager
 def _nothing_kept(stack: Stack) -> Iterator[None]:
     kept = Path(stack.options.data) / LAST_KNOWN
-    aside = kept.with_name(f"{LAST_KNOWN}-aside")
+    aside = kept.with_name("lines-aside")
     kept.rename(aside)
     try:
         yield

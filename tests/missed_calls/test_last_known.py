@@ -77,7 +77,8 @@ def test_an_unchanged_entry_is_only_marked_as_true() -> None:
 
 
 def test_a_folder_that_cannot_be_written_harms_nobody() -> None:
-    settings.DATA_DIR.joinpath(last_known.FOLDER).write_text("in the way")
+    last_known.folder().parent.mkdir()
+    last_known.folder().write_text("in the way")
     assert not last_known.keep(ENTRY)
     assert last_known.of_number(ENTRY.number) is None
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.conf import settings
+from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 
 from messaging.models import StaffTask
+from monitoring import metrics
+from telephony import line_keeping, unheard_calls
 from telephony.call_polling import Round, check_missed_calls
 from telephony.models import ActiveCall, PhoneNumber
 from telephony.twilio.calls_client import Leg
@@ -274,6 +280,65 @@ def test_the_words_are_others_after_hours(house: House, monkeypatch: pytest.Monk
         assert text.kind == kind
 
 
+def ring_without_database(house: House, monkeypatch: pytest.MonkeyPatch, **script: Any) -> None:
+    """A call whose every webhook finds the database away."""
+
+    def away(*_: Any) -> Any:
+        raise OperationalError("the database is away")
+
+    line_keeping.refresh_all()
+    with monkeypatch.context() as outage:
+        outage.setattr("telephony.twilio.voice_view.clinic_dialled_at", away)
+        house.rings(**script)
+    assert house.calls() == []
+
+
+def test_whoever_was_missed_while_the_database_was_away_is_texted_when_it_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring_without_database(house, monkeypatch)
+    poll_from_outside()
+    assert not house.call().processed, "it is younger than 31 s"
+    house.grow_older(seconds=32)
+    assert poll_from_outside()["missedDetected"] == 1
+    assert len(house.phone()) == 1
+    assert list(unheard_calls.folder().iterdir()) == []
+
+
+def test_whoever_was_answered_meanwhile_is_not(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring_without_database(house, monkeypatch, outcome="answered")
+    assert unheard_calls.take_in() == 1
+    house.grow_older(seconds=32)
+    assert poll() == Round(processed=1)
+    assert (house.call().outcome, house.phone()) == ("answered", [])
+
+
+def test_calls_written_down_long_ago_or_unreadable_are_dropped(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring_without_database(house, monkeypatch)
+    unheard_calls.folder().joinpath("x.call").write_text("no call")
+    with time_machine.travel(timezone.now() + timedelta(hours=3)):
+        assert unheard_calls.take_in() == 0
+    assert list(unheard_calls.folder().iterdir()) == []
+    assert house.calls() == []
+
+
+def test_what_was_found_is_counted_by_its_path(house: House) -> None:
+    def counted() -> tuple[int, int, int]:
+        sums = metrics.store.read()
+        texts = sum(value for field, value in sums.items() if field[0] == "missed_call_text_seconds")
+        fast, again = ("missed_calls_total", "fast"), ("duplicates_prevented_total", "missed_call")
+        return sums.get(fast, 0), sums.get(again, 0), texts
+
+    before = counted()
+    house.rings(repeat_dial_result=3)
+    house.deliver()
+    fast, again, texts = (now - then for now, then in zip(counted(), before, strict=True))
+    assert (fast, again) == (1, 2)
+    assert texts > 0
+
+
 @pytest.mark.parametrize("path", [POLLED, "/api/cron/cleanup-old-calls"])
 def test_the_cron_addresses_want_their_secret(house: House, path: str) -> None:
     client = Client()
@@ -285,10 +350,6 @@ def test_the_cron_addresses_want_their_secret(house: House, path: str) -> None:
 
 
 def test_settled_calls_go_after_seven_days_and_unsettled_ones_never(house: House) -> None:
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     house.rings()
     house.rings(**UNHEARD)
     house.rings()

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from telephony import last_known
+from telephony import last_known, unheard_calls
 from telephony.last_known import LastKnown
 from tests.missed_calls.twilio_post import RESULT, STATUS, VOICE, new_sid, post
 from tests.telephony.vapi_client import WEBHOOK, bearer, signed, vapi_secret
@@ -60,6 +60,18 @@ def test_a_call_rings_the_last_known_line(kept: LastKnown) -> None:
     assert f">{LINE}</Number>" in twiml
     assert 'timeout="21"' in twiml
     assert CALLER not in twiml
+
+
+def test_the_call_is_written_down_for_later_and_readable_by_nobody(kept: LastKnown) -> None:
+    ringing = form()
+    post(VOICE, ringing, TOKEN)
+    post(RESULT, {**ringing, "DialCallStatus": "no-answer"}, TOKEN)
+    post(VOICE, form(), "wrong")
+    (written,) = unheard_calls.folder().iterdir()
+    assert CALLER[1:] not in written.read_text()
+    assert written.stat().st_mode & 0o77 == 0
+    assert unheard_calls.take_in() == 0, "the database is still away"
+    assert written.exists()
 
 
 def test_the_signature_is_checked_all_the_same(kept: LastKnown) -> None:
