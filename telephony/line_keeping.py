@@ -76,7 +76,9 @@ def refresh_all() -> int:
     kept = [entry for org_id in _active_clinics() for entry in _entries_in_scope(org_id)]
     for entry in kept:
         last_known.keep(entry)
-    last_known.forget_all_but(kept)
+    # A database that knows nobody is more likely broken than true: what is kept is all that is left then.
+    if kept:
+        last_known.forget_all_but(kept)
     return len(kept)
 
 

@@ -139,8 +139,9 @@ def settle(
 
 
 def _claimed(call: ActiveCall, columns: dict[str, object]) -> bool:
-    """The compare-and-swap: True for the one caller who may settle this call."""
-    unsettled = ActiveCall.objects.filter(pk=call.pk, processed=False, stage=call.stage)
+    """The compare-and-swap: True for the one path that may settle this call. What the outcome was judged by must still
+    hold: a look-up takes a while."""
+    unsettled = ActiveCall.objects.filter(pk=call.pk, processed=False, stage=call.stage, whisper=call.whisper)
     return unsettled.update(**columns) == 1
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_ready
 
 from telephony import call_polling, line_keeping, unheard_calls
 
@@ -18,3 +21,9 @@ def check_missed_calls() -> None:
 def keep_last_known_lines() -> int:
     """Keeps every number's line outside the database."""
     return line_keeping.refresh_all()
+
+
+@worker_ready.connect
+def _keep_lines_at_once(**_: Any) -> None:
+    """A fresh folder need not stay empty for a period."""
+    current_app.send_task(keep_last_known_lines.name, expires=60, retry=False)

@@ -1,7 +1,7 @@
 """Calls that rang while the database was away: written down beside it, and taken on record when it is back.
 
-One small encrypted file a call under ``VOXANNE_DATA_DIR/without-database/calls``. Once on record, a call is looked up at
-Twilio like any other whose outcome nobody told us, so that whoever was missed meanwhile gets the text all the same.
+One small encrypted file a call under ``VOXANNE_DATA_DIR/without-database/calls``. Once on record, a call is looked up
+at Twilio like any other whose outcome nobody told us, so that whoever was missed meanwhile gets the text all the same.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ is away, or our own code fails, the clinic's last-known line is rung.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_POST
 from bookings.plan import ClinicPlan, clinic_plan
 from messaging.providers.twilio.client import platform_account
 from messaging.senders import account_at
+from monitoring import metrics
 from monitoring.errors import error_response
 from telephony import missed_calls
 from telephony.dial_outcomes import ENDED, NOBODY_TOOK_IT, Verdict, verdict_of
@@ -76,8 +78,11 @@ def _always_twiml(
 ) -> HttpResponse:
     # A form that cannot be read is its sender's fault and refused as such, before any of this.
     _ = request.POST
+    began = time.perf_counter()
     try:
-        return answer(request)
+        response = answer(request)
+        metrics.observe_webhook_ack("twilio", time.perf_counter() - began)
+        return response
     except DatabaseError as error:
         logger.warning("voice_without_database", kind=type(error).__name__)
     except Exception as error:

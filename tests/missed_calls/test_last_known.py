@@ -99,12 +99,20 @@ def test_every_number_is_kept_as_the_database_has_it(elm: Clinic, oak: Clinic) -
     assert last_known.of_number(oak.number) is not None
 
 
-def test_a_closed_clinic_is_forgotten(elm: Clinic) -> None:
+def test_a_closed_clinic_is_forgotten(elm: Clinic, oak: Clinic) -> None:
+    line_keeping.refresh_all()
+    with platform_scope("test"):
+        Organization.objects.filter(pk=elm.id).update(active=False)
+    assert line_keeping.refresh_all() == 1
+    assert last_known.of_number(elm.number) is None
+
+
+def test_a_database_that_knows_nobody_makes_us_forget_nobody(elm: Clinic) -> None:
     line_keeping.refresh_all()
     with platform_scope("test"):
         Organization.objects.update(active=False)
     assert line_keeping.refresh_all() == 0
-    assert last_known.of_number(elm.number) is None
+    assert last_known.of_number(elm.number) is not None
 
 
 def test_a_call_puts_right_what_is_kept(elm: Clinic) -> None:
