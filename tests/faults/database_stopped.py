@@ -15,6 +15,7 @@ import requests
 from tests.faults import evidence
 from tests.faults.callers import new_caller
 from tests.faults.evidence import one
+from tests.faults.missed_calls import AGE
 from tests.faults.rows import Row
 from tests.faults.stack import Stack
 
@@ -41,19 +42,24 @@ class Heard:
 def run(stack: Stack) -> Row:
     evidence.wait_until_quiet(stack)
     _connect(stack)
+    in_vain = new_caller()
     with _database_away(stack):
         heard = _ring(stack)
+        stack.sandbox.ring(in_vain, stack.clinic["number"], outcome="no-answer", ring_seconds=0.1, wait=True)
     back = _until_back(stack)
+    texted = _texts_once_looked_up(stack, in_vain)
     figures = (
         f"{CALLS} calls while it was away: the clinic's line rang at {heard.rang}, the slowest after "
         f"{heard.slowest * 1000:.0f} ms; Vapi's assistant-request: {heard.vapi}; tool call: {heard.tools}; call status "
-        f"{heard.status}, health {heard.health}; a call is on record again {back:.1f} s after its return"
+        f"{heard.status}, health {heard.health}; a call is on record again {back:.1f} s after its return; whoever "
+        f"rang in vain meanwhile got {texted} text"
     )
     held = (
         heard.rang == CALLS
         and heard.slowest < SLOWEST_SECONDS
         and (heard.vapi, heard.tools) == ("clinic's line", "spoken error")
         and (heard.status, heard.health) == (503, 503)
+        and texted == 1
     )
     return Row(NAME, figures, held)
 
@@ -95,6 +101,21 @@ def _ring(stack: Stack) -> Heard:
         status=stack.sandbox.last_status("/call-status"),
         health=requests.get(f"{stack.backend_url}/health", timeout=20).status_code,
     )
+
+
+def _texts_once_looked_up(stack: Stack, caller: str) -> int:
+    """How many texts a caller has whose call rang while nothing could be recorded."""
+
+    def texted() -> bool:
+        stack.poll_missed_calls()
+        stack.database.execute(AGE)
+        return bool(stack.sandbox.texts_of(caller))
+
+    stack.until("a text", texted, BACK_SECONDS)
+    # A second one would come now.
+    stack.poll_missed_calls()
+    evidence.wait_until_quiet(stack)
+    return stack.sandbox.texts_of(caller)
 
 
 def _vapi(stack: Stack, message: dict[str, Any]) -> dict[str, Any]:

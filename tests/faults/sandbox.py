@@ -34,6 +34,10 @@ class SandboxControl:
         """How often each (number, body) lies on a phone."""
         return Counter((text["to"], text["body"]) for text in self._ask("GET", "/twilio/messages"))
 
+    def texts_of(self, number: str) -> int:
+        """How many texts lie on this phone."""
+        return len(self._ask("GET", f"/twilio/messages?to={quote(number)}"))
+
     def connect_number(self, number: str, backend_url: str) -> None:
         """Twilio is told where the number's calls lead."""
         addresses = {

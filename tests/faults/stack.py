@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+import requests
 
 from tests.faults.processes import KeptProcess
 from tests.faults.sandbox import SandboxControl
@@ -96,6 +97,11 @@ class Stack:
     def start_valkey(self) -> None:
         """On the port where its clients look for it."""
         ensure_servers(only=(VALKEY,), say=lambda text: None)
+
+    def poll_missed_calls(self) -> None:
+        """As one would who schedules from outside."""
+        headers = {"Authorization": f"Bearer {self.cron_secret}"}
+        requests.post(f"{self.backend_url}/api/cron/check-missed-calls", headers=headers, timeout=30)
 
     def stop_postgres(self) -> None:
         self.database.close()
