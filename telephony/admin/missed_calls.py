@@ -143,7 +143,7 @@ def how_they_were_found(request: HttpRequest) -> Table:
         for path in ActiveCall.Path
     ]
     title = "How calls were settled, last 24 hours"
-    columns = ("Path", "Settled", "Missed", "Text after, median", "Slowest")
+    columns = ("Path", "Settled", "Missed", "Second texts prevented", "Text after, median", "Slowest")
     return Table(title, columns, rows if calls else [], "No calls were settled.", _list(), "All calls")
 
 
@@ -151,9 +151,11 @@ def _path_row(path: ActiveCall.Path, calls: Sequence[ActiveCall], of: int) -> tu
     seconds = sorted(known for known in map(waited, calls) if known is not None)
     missed = sum(call.outcome == ActiveCall.Outcome.MISSED for call in calls)
     share = f"{len(calls)} ({100 * len(calls) / of:.0f} %)" if of else "0"
+    prevented = sum(call.text == ActiveCall.Text.COOL_DOWN for call in calls)
+    counts = (path.label, share, str(missed), str(prevented))
     if not seconds:
-        return (path.label, share, str(missed), NOTHING, NOTHING)
-    return (path.label, share, str(missed), f"{median(seconds):.1f} s", f"{seconds[-1]:.1f} s")
+        return (*counts, NOTHING, NOTHING)
+    return (*counts, f"{median(seconds):.1f} s", f"{seconds[-1]:.1f} s")
 
 
 add_figure(22, missed_today)

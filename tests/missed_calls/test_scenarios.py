@@ -364,3 +364,22 @@ def test_settled_calls_go_after_seven_days_and_unsettled_ones_never(house: House
         deleted = getattr(Client(), method)("/api/cron/cleanup-old-calls", headers=right).json()
         assert deleted == {"deleted": 1 if method == "delete" else 0}
     assert [call.processed for call in house.calls()] == [False, True]
+
+
+def test_the_start_page_tells_how_calls_were_settled(house: House, settings: Any) -> None:
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    house.rings()
+    house.rings()
+    house.rings("answered", "+14155550143", **UNHEARD)
+    house.deliver()
+    house.grow_older(seconds=32)
+    poll()
+    client = Client()
+    client.force_login(house.clinic.staff["viewer"], backend="voxanne.tenancy.permissions.MembershipBackend")
+    page = " ".join(client.get("/admin/").content.decode().split())
+    for told in ("2 (67 %)", "1 (33 %)", "1 texted back", "To do at the desk"):
+        assert told in page, told
+    listed = client.get("/admin/telephony/activecall/").content.decode()
+    assert CALLER not in listed
+    assert "•••" in listed
