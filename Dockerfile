@@ -15,7 +15,7 @@ COPY monitoring monitoring
 COPY telephony telephony
 
 RUN useradd --create-home --uid 10001 voxanne \
-    && install -d -o voxanne -g voxanne /data \
+    && install -d -o voxanne -g voxanne /data /data/without-database \
     && su voxanne -c "python manage.py collectstatic --noinput"
 USER voxanne
 VOLUME /data

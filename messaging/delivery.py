@@ -19,6 +19,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from messaging import consent, tries
+from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import Answer, TryOutcome
@@ -63,6 +64,7 @@ def prepare(message: Message) -> Prepared | Settlement:
     if message.first_attempted_at is None:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
+        tell_of_first_try(message, now)
     return Prepared(account_at(begun.clinic), begun.id)
 
 

@@ -8,9 +8,12 @@ class TelephonyConfig(AppConfig):
     verbose_name = "Calls"
 
     def ready(self) -> None:
-        from telephony import readiness_checks
+        from telephony import monitored, readiness_checks
         from telephony.commands import CALL_COMMAND
+        from telephony.fire_drill import FIRE_DRILL
         from voxanne.durable.registry import register
 
         register(CALL_COMMAND)
         readiness_checks.register()
+        register(FIRE_DRILL)
+        monitored.register()

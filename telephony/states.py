@@ -1,4 +1,4 @@
-"""The states of a command to a call."""
+"""The states of a command to a call, and of a fire drill."""
 
 from __future__ import annotations
 
@@ -24,5 +24,26 @@ COMMAND_LIFECYCLE = Lifecycle(
         CommandState.SENDING: frozenset({CommandState.QUEUED, CommandState.DONE, CommandState.DEAD}),
         CommandState.DONE: frozenset(),
         CommandState.DEAD: frozenset({CommandState.QUEUED}),
+    },
+)
+
+
+class DrillState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Under way"
+    DONE = "done", "Done"
+    DEAD = "dead", "Given up"
+
+
+DRILL_LIFECYCLE = Lifecycle(
+    waiting=DrillState.QUEUED,
+    claimed=DrillState.RUNNING,
+    lost=DrillState.QUEUED,
+    dead=DrillState.DEAD,
+    transitions={
+        DrillState.QUEUED: frozenset({DrillState.RUNNING}),
+        DrillState.RUNNING: frozenset({DrillState.QUEUED, DrillState.DONE, DrillState.DEAD}),
+        DrillState.DONE: frozenset(),
+        DrillState.DEAD: frozenset({DrillState.QUEUED}),
     },
 )

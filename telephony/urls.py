@@ -3,9 +3,11 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from monitoring.access import monitoring_access
+from telephony import cron_views as cron
 from telephony.tool_health_view import ToolHealth
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
+from telephony.twilio import voice_view as voice
 from telephony.vapi import views as vapi
 
 urlpatterns: list[URLPattern] = [
@@ -13,7 +15,12 @@ urlpatterns: list[URLPattern] = [
     path("api/vapi/webhook", vapi.webhook),
     path("api/vapi/tools", vapi.tools, name="vapi-tools"),
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
+    path("api/webhooks/twilio/voice", voice.voice, name="voice"),
+    path("api/webhooks/twilio/voice/whisper/<uuid:call_id>", voice.whisper, name="whisper"),
+    path("api/webhooks/twilio/call-status", voice.call_status, name="call-status"),
     path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),
     path("api/monitoring/tool-health", monitoring_access(ToolHealth.as_view()), name="tool-health"),
+    path("api/cron/check-missed-calls", cron.check_missed_calls, name="check-missed-calls"),
+    path("api/cron/cleanup-old-calls", cron.cleanup_old_calls, name="cleanup-old-calls"),
 ]

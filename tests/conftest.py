@@ -70,6 +70,12 @@ def _fresh_counters() -> Iterator[None]:
     cache.clear()
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is kept outside the database is each test's own."""
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
 def elm(db: None) -> Clinic:
     """A clinic in New York with two providers."""

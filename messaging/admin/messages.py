@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
+from messaging.admin.subjects import link_to_subject
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
@@ -20,9 +21,7 @@ from voxanne.staff.columns import (
     badge,
     clinic_time,
     clock,
-    link,
     link_to,
-    page_of,
     prose,
     shown,
 )
@@ -41,8 +40,6 @@ STATE_TONES = {
     "expired": "",
     "canceled": "",
 }
-# What a message is about, by the word before its colon, and the page that shows it.
-PAGES = {"appointment": "bookings_appointment", "call": "telephony_call"}
 
 
 class DeliveryAttemptInline(ReadOnlyTabular):
@@ -168,8 +165,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
 
     @shown("About")
     def to_subject(self, message: Message) -> SafeString | str:
-        what, _, pk = message.about.partition(":")
-        return link(page_of(PAGES[what], pk), f"The {what}") if what in PAGES else (message.about or NOTHING)
+        return link_to_subject(message.about)
 
     @shown("Words")
     def said(self, message: Message) -> SafeString | str:

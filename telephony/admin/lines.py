@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
 
 from bookings.models import Weekday
 from messaging.admin.numbers import clean_number
 from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
 from telephony.clinics import is_our_number
+from telephony.fire_drill import ask_for_drill
+from telephony.lines import SIP
 from telephony.models import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.vapi.credentials import digest
+from voxanne.staff.asking import Told, asks_about_rows
+from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin
 from voxanne.staff.columns import clock, shown
 from voxanne.staff.filters import OfChoices, OfClinic
@@ -59,6 +65,14 @@ class PhoneNumberForm(LineForm):
             self.add_error("number", ANOTHERS_NUMBER)
         return cleaned
 
+    def clean_assistant_address(self) -> str:
+        """A SIP address as it is, a number as E.164."""
+        typed: str = self.cleaned_data["assistant_address"].strip()
+        if typed.lower().startswith(SIP):
+            return typed
+        clinic: Organization | None = self.cleaned_data.get("org") or getattr(self.instance, "org", None)
+        return clean_number(typed, clinic.country) or "" if clinic is not None else typed
+
     def clean_vapi_phone_number_id(self) -> str | None:
         return self.cleaned_data["vapi_phone_number_id"] or None
 
@@ -70,7 +84,36 @@ class PhoneNumberAdmin(ClinicAdmin):
     list_filter = (("org", OfClinic), ("mode", OfChoices))
     search_fields = ("number", "label")
     ordering = ("number",)
-    fields = ("number", "label", "mode", "forward_to", "vapi_phone_number_id")
+    fields = (
+        "number",
+        "label",
+        "mode",
+        "forward_to",
+        "ring_seconds",
+        "voicemail_seconds",
+        "whisper",
+        "assistant_address",
+        "vapi_phone_number_id",
+    )
+    actions = ("drill_selected",)
+
+    @asks_about_rows(
+        "Fire drill",
+        question="Drill these numbers?",
+        explanation=(
+            "A worker proves that each of them rings the clinic when our database, or all of us, is down. "
+            "Nobody's phone rings. The results stand under Fire drills."
+        ),
+        yes="Yes, drill them",
+        permission="telephony.drill_phonenumber",
+    )
+    def drill_selected(
+        self, request: HttpRequest, numbers: Sequence[PhoneNumber], given: dict[str, Any]
+    ) -> Told:
+        for number in numbers:
+            ask_for_drill(number)
+            record_act(request, number, "number.drill")
+        return Told(f"Asked for: {len(numbers)}. See Fire drills in a moment.")
 
 
 @admin.register(Assistant)

@@ -8,7 +8,7 @@ from voxanne.tenancy.row_security import ProtectRows
 
 
 class Migration(migrations.Migration):
-    dependencies = [("telephony", "0003_callcommand_lost_leases"), ("tenancy", "0002_protect_rows")]
+    dependencies = [("telephony", "0021_drill_numbers"), ("tenancy", "0002_protect_rows")]
 
     operations = [
         migrations.CreateModel(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from telephony.models.active_calls import ActiveCall, TextBack
 from telephony.models.calls import Call, CallCommand
+from telephony.models.fire_drills import FireDrill
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
 from telephony.models.tool_registrations import ToolRegistration
 
 __all__ = [
+    "ActiveCall",
     "Assistant",
     "Call",
     "CallCommand",
+    "FireDrill",
     "PhoneNumber",
+    "TextBack",
     "ToolInvocation",
     "ToolRegistration",
     "TransferDestination",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from voxanne.encryption import EncryptedTextField
@@ -25,10 +26,27 @@ class PhoneNumber(Owned):
     forward_to = models.CharField(
         max_length=20, blank=True, default="", help_text="The clinic's own line, E.164."
     )
+    ring_seconds = models.PositiveSmallIntegerField(
+        default=18,
+        validators=[MinValueValidator(5), MaxValueValidator(60)],
+        help_text="How long a line rings.",
+    )
+    voicemail_seconds = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(120)],
+        help_text="A call shorter than this went to the line's voicemail and counts as missed; 0: off.",
+    )
+    whisper = models.BooleanField(
+        default=False, help_text="Whoever picks up presses 1 to take the call, so that no voicemail does."
+    )
+    assistant_address = models.CharField(
+        max_length=120, blank=True, default="", help_text="Vapi's number (E.164), or a SIP address: sip:…"
+    )
     vapi_phone_number_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
 
     class Meta:
         db_table = "phone_numbers"
+        permissions: ClassVar = [("drill_phonenumber", "Can ask for a fire drill of a number")]
         indexes: ClassVar = [models.Index(fields=["org"], name="idx_phone_numbers_org")]
 
     def __str__(self) -> str:

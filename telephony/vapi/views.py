@@ -17,6 +17,7 @@ from monitoring.errors import error_response
 from telephony.clinics import clinic_of_call
 from telephony.tools.answering import APOLOGY
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
+from telephony.vapi.away import line_as_destination
 from telephony.vapi.door import Door, door_of
 from telephony.vapi.payload import MalformedPayload, ServerMessage, parse
 from telephony.vapi.records import record_message
@@ -76,7 +77,7 @@ def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
         return error_response(400, "invalid_request", str(error))
     except DatabaseError as error:
         logger.warning("vapi_message_failed", kind=type(error).__name__)
-        return _while_database_is_away(body)
+        return _while_database_is_away(request, body)
 
 
 def _announced_bytes(request: HttpRequest) -> int | None:
@@ -98,12 +99,16 @@ def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
     return {}
 
 
-def _while_database_is_away(body: bytes) -> HttpResponse:
-    """What Vapi can speak when nothing can be looked up: it ignores every status but 200."""
+def _while_database_is_away(request: HttpRequest, body: bytes) -> HttpResponse:
+    """What Vapi can do when nothing can be looked up: ring the clinic, else speak. It ignores every status but 200."""
     try:
         message = parse(body)
     except MalformedPayload as error:
         return error_response(400, "invalid_request", str(error))
+    if message.type == "assistant-request":
+        destination = line_as_destination(request, body, message)
+        if destination is not None:
+            return JsonResponse(destination)
     if message.type in REPLIES:
         return JsonResponse(clinic_unknown(message, APOLOGY))
     return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")

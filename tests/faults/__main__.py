@@ -15,6 +15,8 @@ import psycopg
 
 from tests.faults import (
     any_provider,
+    database_stopped,
+    missed_calls,
     moving_slot,
     overlapping,
     redis_emptied,
@@ -38,7 +40,9 @@ RUNS: dict[str, ModuleType] = {
         any_provider,
         moving_slot,
         tool_call_copies,
+        missed_calls,
         redis_emptied,
+        database_stopped,
         worker_killed,
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -32,6 +33,32 @@ class SandboxControl:
     def phones(self) -> Counter[tuple[str, str]]:
         """How often each (number, body) lies on a phone."""
         return Counter((text["to"], text["body"]) for text in self._ask("GET", "/twilio/messages"))
+
+    def texts_of(self, number: str) -> int:
+        """How many texts lie on this phone."""
+        return len(self._ask("GET", f"/twilio/messages?to={quote(number)}"))
+
+    def connect_number(self, number: str, backend_url: str) -> None:
+        """Twilio is told where the number's calls lead."""
+        addresses = {
+            "voice_url": f"{backend_url}/api/webhooks/twilio/voice",
+            "status_url": f"{backend_url}/api/webhooks/twilio/call-status",
+        }
+        self._ask("POST", "/numbers", {"number": number, **addresses})
+
+    def ring(self, caller: str, number: str, **script: Any) -> None:
+        """Plays a call; with ``wait`` to its end."""
+        self._ask("POST", "/twilio/inbound-call", {"from": caller, "to": number, **script})
+
+    def dialled_by(self, caller: str) -> list[str]:
+        """The numbers that were dialled on for this caller."""
+        legs = self._ask("GET", f"/twilio/calls?from={quote(caller)}")
+        return [str(leg["to"]) for leg in legs if leg["parent_call_sid"]]
+
+    def last_status(self, path: str) -> int:
+        """What our newest answer was to a webhook whose address ends so; 0 where there was none."""
+        webhooks = self._ask("GET", "/webhooks?limit=100")
+        return next((int(each["status"] or 0) for each in webhooks if each["url"].endswith(path)), 0)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         answer = self._http.request(method, self._url + path, json=body, timeout=ANSWER_SECONDS)

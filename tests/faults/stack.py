@@ -18,16 +18,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+import requests
 
 from tests.faults.processes import KeptProcess
 from tests.faults.sandbox import SandboxControl
+from voxanne.environment import Environment, resolve_backend_url
 from voxanne.runtime import ports
 from voxanne.runtime.faults import RuntimeFault
 from voxanne.runtime.launcher import process_specs
 from voxanne.runtime.options import StackOptions, stack_environment, stack_options
 from voxanne.runtime.servers import ensure_servers, postgres_superuser_url, servers_held, stop_servers
 from voxanne.runtime.set_up import migrate, seed_demo
-from voxanne.runtime.state import VALKEY, data_directory, read_state
+from voxanne.runtime.state import POSTGRES, VALKEY, data_directory, read_state
 from voxanne.runtime.stop_request import StopRequest
 
 Say = Callable[[str], None]
@@ -51,9 +53,11 @@ class Stack:
     ) -> None:
         self.options = options
         self.clinics: list[dict[str, Any]] = seeded["clinics"]
+        self.cron_secret: str = seeded["platform"]["cron_secret"]
+        self.backend_url = resolve_backend_url(Environment(), options.port).url
         self.sandbox = SandboxControl(options.sandbox_url)
         self.processes = processes
-        self.database = psycopg.connect(postgres_superuser_url() or "", autocommit=True, options=PATIENCE)
+        self.database = _superuser()
         self._days = _weekdays(ZoneInfo(self.clinics[0]["timezone"]))
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -94,6 +98,20 @@ class Stack:
         """On the port where its clients look for it."""
         ensure_servers(only=(VALKEY,), say=lambda text: None)
 
+    def poll_missed_calls(self) -> None:
+        """As one would who schedules from outside."""
+        headers = {"Authorization": f"Bearer {self.cron_secret}"}
+        requests.post(f"{self.backend_url}/api/cron/check-missed-calls", headers=headers, timeout=30)
+
+    def stop_postgres(self) -> None:
+        self.database.close()
+        stop_servers(only=(POSTGRES,))
+
+    def start_postgres(self) -> None:
+        """On the port where its clients look for it."""
+        ensure_servers(only=(POSTGRES,), say=lambda text: None)
+        self.database = _superuser()
+
     def empty_valkey(self, folder: str) -> None:
         """Forgets everything that the stopped server kept in ``folder``."""
         for path in Path(folder).iterdir():
@@ -132,6 +150,10 @@ class Stack:
             except RuntimeFault as fault:
                 self._fault = fault
                 return
+
+
+def _superuser() -> psycopg.Connection[Any]:
+    return psycopg.connect(postgres_superuser_url() or "", autocommit=True, options=PATIENCE)
 
 
 @contextmanager

@@ -10,8 +10,25 @@ from django.db.models import Model
 from django.utils import timezone
 
 from bookings.models import Appointment, BusyBlock, CalendarConnection, CalendarPush, Closure
-from messaging.models import Contact, DeliveryAttempt, InboundMessage, Message, MessageTemplate, OptOut
-from telephony.models import Call, CallCommand, ToolInvocation, ToolRegistration, TransferDestination
+from messaging.models import (
+    Contact,
+    DeliveryAttempt,
+    InboundMessage,
+    Message,
+    MessageTemplate,
+    OptOut,
+    StaffTask,
+)
+from telephony.models import (
+    ActiveCall,
+    Call,
+    CallCommand,
+    FireDrill,
+    TextBack,
+    ToolInvocation,
+    ToolRegistration,
+    TransferDestination,
+)
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership
@@ -129,11 +146,19 @@ def _messages(furnished: Furnished) -> list[Model]:
             contact=contact,
             provider_sid=f"SM-{mark}",
             sender=contact.phone,
-            recipient="+14155550100",
+            recipient="+14155570100",
             body=mark,
         ),
-        OptOut.objects.create(org=org, sender="+14155550100", recipient=contact.phone, source=mark),
+        OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
+        StaffTask.objects.create(
+            org=org,
+            kind="caller_message",
+            text=mark,
+            from_number=contact.phone,
+            contact=contact,
+            dedupe_key=mark,
+        ),
     ]
 
 
@@ -174,7 +199,33 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
         ToolRegistration.objects.create(
             org=org, name=mark, vapi_tool_id=mark, schema_digest=mark, synced_at=timezone.now()
         ),
+        *_missed_calls(clinic, mark),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)
+        ),
+    ]
+
+
+def _missed_calls(clinic: Clinic, mark: str) -> list[Model]:
+    org, now = clinic.org, timezone.now()
+    number = org.phonenumber_set.get()
+    return [
+        ActiveCall.objects.create(
+            org=org,
+            call_sid=mark,
+            number=number,
+            from_number="+14155550177",
+            to_number=number.number,
+            mode=number.mode,
+            stage="clinic",
+            dialled_at=now,
+        ),
+        TextBack.objects.create(org=org, number=number.number, caller="+14155550177", texted_at=now),
+        FireDrill.objects.create(
+            org=org,
+            number=number,
+            state="done",
+            verdict="fail",
+            checks=[{"name": mark, "verdict": "fail", "said": mark}],
         ),
     ]

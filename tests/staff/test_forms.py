@@ -210,11 +210,18 @@ def test_a_numbers_forwarding_is_kept_as_e164(operating: Client, elm: Clinic) ->
         "mode": "forward",
         "forward_to": "(415) 555-0123",
         "label": "Desk",
+        "ring_seconds": "20",
+        "voicemail_seconds": "0",
+        "assistant_address": "(415) 555-0124",
         "vapi_phone_number_id": "",
     }
-    assert operating.post(f"/admin/telephony/phonenumber/{number.pk}/change/", form).status_code == 302
+    page = f"/admin/telephony/phonenumber/{number.pk}/change/"
+    assert operating.post(page, form).status_code == 302
     changed = one(PhoneNumber)
     assert (changed.forward_to, changed.vapi_phone_number_id) == ("+14155550123", None)
+    assert (changed.ring_seconds, changed.assistant_address) == (20, "+14155550124")
+    operating.post(page, {**form, "assistant_address": "sip:elm@sip.vapi.ai"})
+    assert one(PhoneNumber).assistant_address == "sip:elm@sip.vapi.ai"
 
 
 def test_a_vapi_secret_is_entered_once_and_never_shown(operating: Client, elm: Clinic) -> None:

@@ -47,21 +47,26 @@ def test_a_connection_that_the_server_ended_is_found_out_before_it_is_used() -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_after_a_restart_of_the_server_the_next_request_works(elm: Clinic) -> None:
+def test_after_a_restart_of_the_server_the_next_request_works(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with org_scope(elm.id):
         assert Membership.objects.exists()
     end_session_from_outside()
-    connection.health_check_enabled, connection.health_check_done = True, False
+    monkeypatch.setattr(connection, "health_check_enabled", True)
+    monkeypatch.setattr(connection, "health_check_done", False)
     with org_scope(elm.id):
         assert Membership.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_lost_at_the_beginning_of_a_scope_is_an_outage(elm: Clinic) -> None:
+def test_a_connection_lost_at_the_beginning_of_a_scope_is_an_outage(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with org_scope(elm.id):
         assert Membership.objects.exists()
     end_session_from_outside()
-    connection.health_check_done = True
+    monkeypatch.setattr(connection, "health_check_done", True)
     with pytest.raises(OperationalError), org_scope(elm.id):
         pass
     connection.close()

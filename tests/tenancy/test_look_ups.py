@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from messaging.models import Message
+from telephony.models import ActiveCall
 from telephony.vapi.credentials import digest
 from tests.clinics import Clinic
 from tests.tenancy.rows import make_row
@@ -37,6 +38,7 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_sender": (ID_AND_VERSION, lambda clinic: (clinic.number,)),
     "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
     "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
+    "clinic_of_active_call": (ID_AND_VERSION, lambda clinic: (ringing_at(clinic).pk,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
     "is_number_of_another_clinic": ("boolean", lambda clinic: (clinic.number, uuid.uuid4())),
 }
@@ -57,6 +59,11 @@ def text_of(clinic: Clinic) -> Message:
         if found is None:
             found = make_row(Message, clinic.org, provider_sid=SID[:-3] + clinic.org.slug[:3])
     return found
+
+
+def ringing_at(clinic: Clinic) -> ActiveCall:
+    with org_scope(clinic.id):
+        return ActiveCall.objects.first() or make_row(ActiveCall, clinic.org)
 
 
 def ask(name: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -110,6 +117,7 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "clinics_of_vapi_call": ("", "", ""),
         "clinic_of_message": (elm.id,),
         "is_number_of_another_clinic": ("", elm.id),
+        "clinic_of_active_call": (elm.id,),
     }
     found = ask(name, *blanks.get(name, ("",)))
     assert found == ([(False,)] if name in YES_OR_NO else [])

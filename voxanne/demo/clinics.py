@@ -185,6 +185,7 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
             "label": "Main line",
             "mode": PhoneNumber.Mode.FORWARD_THEN_ASSISTANT,
             "forward_to": clinic.forward_to,
+            "assistant_address": f"sip:{clinic.slug}@sip.vapi.ai",
             "vapi_phone_number_id": clinic.vapi_phone_number_id,
         },
     )

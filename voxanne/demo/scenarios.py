@@ -95,10 +95,22 @@ def transfer(voice: Voice, timeline: Timeline) -> None:
     voice.say("status-update", status="ended", endedReason="assistant-forwarded-call")
 
 
+def missed(voice: Voice, timeline: Timeline) -> None:
+    """Nobody takes the call, neither the clinic nor the assistant: the caller gets a text."""
+    timeline.begin()
+    with timeline.step("nobody answers") as shown:
+        voice.ring("no-answer", "failed")
+        shown.append(f"{voice.caller} rings {voice.clinic.number} in vain")
+    with timeline.step("text delivered") as shown:
+        text = voice.delivered_text("missed your call")
+        shown.append(f"“{text['body']}”")
+
+
 SCENARIOS: dict[str, Callable[[Voice, Timeline], None]] = {
     "booking": booking,
     "repeat": repeat,
     "transfer": transfer,
+    "missed": missed,
 }
 
 

@@ -66,6 +66,17 @@ class Voice:
         """Names whose phone the caller's is, for the phone page."""
         self._control("POST", "/_control/phones", {"number": self.caller, "name": name})
 
+    def ring(self, *outcomes: str) -> None:
+        """The caller rings by way of Twilio; each line that is dialled does what ``outcomes`` says, in turn."""
+        call = {
+            "from": self.caller,
+            "to": self.clinic.number,
+            "outcomes": list(outcomes),
+            "ring_seconds": 1,
+            "wait": True,
+        }
+        self._control("POST", "/_control/twilio/inbound-call", call)
+
     def hang_up(self) -> None:
         """Tells the sandbox that the call is over."""
         self._control("POST", "/_control/vapi/calls", {"id": self.call_id, "status": "ended"})

@@ -68,7 +68,14 @@ def sidebar() -> list[dict[str, Any]]:
             "items": [
                 _start(),
                 _item("Appointments", "calendar_month", "bookings_appointment"),
+                _item(
+                    "To do",
+                    "task_alt",
+                    "messaging_stafftask",
+                    badge="messaging.admin.staff_tasks.badge_of_open",
+                ),
                 _item("Calls", "call", "telephony_call"),
+                _item("Missed calls", "phone_missed", "telephony_activecall"),
                 _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
                 _item("Received texts", "inbox", "messaging_inboundmessage"),
                 _item("Contacts", "contacts", "messaging_contact"),
@@ -101,6 +108,8 @@ def sidebar() -> list[dict[str, Any]]:
                 _item("Tool answers", "build", "telephony_toolinvocation"),
                 _item("Call commands", "settings_phone", "telephony_callcommand"),
                 _item("Tools at Vapi", "handyman", "telephony_toolregistration"),
+                _item("Fire drills", "local_fire_department", "telephony_firedrill"),
+                _item("Text-back pauses", "timer", "telephony_textback"),
                 _item("Audit trail", "history", "tenancy_auditentry"),
                 _item("Vapi credentials", "key", "telephony_vapicredential"),
                 _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
@@ -134,6 +143,12 @@ def tabs() -> list[dict[str, Any]]:
                 ("Fate unknown", "unknown"),
                 ("Delivered", "delivered"),
             ),
+        ),
+        _tabs(
+            "messaging.stafftask",
+            "admin:messaging_stafftask_changelist",
+            "acknowledged_at__isempty",
+            (("All", ""), ("Open", "1"), ("Done", "0")),
         ),
     ]
 

@@ -16,7 +16,7 @@ EDIT = frozenset({"view", "add", "change"})
 REMOVE = EDIT | {"delete"}
 
 # What each role may do to a kind of row; a kind that is not named can only be looked at.
-DAILY_WORK = frozenset({"contact", "appointment"})
+DAILY_WORK = frozenset({"contact", "appointment", "stafftask"})
 CLINIC_SETUP = frozenset(
     {
         "provider",
@@ -29,6 +29,7 @@ CLINIC_SETUP = frozenset(
     }
 )
 ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
+ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:
@@ -45,7 +46,7 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
 def may(role: Role, permission: str) -> bool:
     """Whether ``role`` holds ``app_label.codename``."""
     codename = permission.rpartition(".")[2]
-    if codename in ACTIONS_ON_MESSAGES:
+    if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_NUMBERS:
         return role in (Role.OWNER, Role.MANAGER)
     verb, _, kind = codename.partition("_")
     return verb in verbs(role, kind)
