@@ -8,7 +8,15 @@ class TelephonyConfig(AppConfig):
     verbose_name = "Calls"
 
     def ready(self) -> None:
+        from telephony import monitored
         from telephony.commands import CALL_COMMAND
+        from telephony.ledger import WEBHOOK
+        from telephony.twilio import received_texts
+        from telephony.vapi import events
         from voxanne.durable.registry import register
 
         register(CALL_COMMAND)
+        register(WEBHOOK)
+        events.register()
+        received_texts.register()
+        monitored.register()

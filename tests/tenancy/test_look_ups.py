@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from messaging.models import Message
+from telephony.models import WebhookDelivery
 from telephony.vapi.credentials import digest
 from tests.clinics import Clinic
 from tests.tenancy.rows import make_row
@@ -36,10 +37,11 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_sender": (ID_AND_VERSION, lambda clinic: (clinic.number,)),
     "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
     "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
+    "clinic_of_webhook": (IDS, lambda clinic: (webhook_of(clinic).pk,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
 }
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.
-ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number"}
+ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number", "clinic_of_webhook"}
 EACH = pytest.mark.parametrize("name", sorted(LOOK_UPS))
 
 
@@ -48,6 +50,12 @@ def text_of(clinic: Clinic) -> Message:
         found = Message.objects.first()
         if found is None:
             found = make_row(Message, clinic.org, provider_sid=SID[:-3] + clinic.org.slug[:3])
+    return found
+
+
+def webhook_of(clinic: Clinic) -> WebhookDelivery:
+    with org_scope(clinic.id):
+        found: WebhookDelivery = WebhookDelivery.objects.first() or make_row(WebhookDelivery, clinic.org)
     return found
 
 
@@ -101,6 +109,7 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "clinics_of_user": (0,),
         "clinics_of_vapi_call": ("", "", ""),
         "clinic_of_message": (elm.id,),
+        "clinic_of_webhook": (elm.id,),
     }
     found = ask(name, *blanks.get(name, ("",)))
     assert found == ([(False,)] if name == "is_patient_number" else [])
