@@ -55,7 +55,7 @@ def packed(payload: Mapping[str, Any]) -> bytes:
     return seal(zlib.compress(plain, COMPRESSION))
 
 
-def unpacked(kept: bytes) -> dict[str, Any]:
+def unpacked(kept: bytes | memoryview) -> dict[str, Any]:
     """The payload again. Raises UnreadableCredential when no configured key fits."""
     inflate = zlib.decompressobj()
     plain = inflate.decompress(unseal(bytes(kept)), LARGEST_UNPACKED)

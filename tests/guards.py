@@ -29,6 +29,9 @@ class Guard:
 
 NO_OVERLAP = Guard("appointments", "no_overlap", "EXCLUDE USING gist (id WITH =)")
 ONE_ANSWER = Guard("tool_invocations", "one_answer_a_tool_call", "UNIQUE (org_id, call_id, tool_call_id, id)")
+ONE_WEBHOOK = Guard(
+    "webhook_delivery_log", "processed_webhook_events", "UNIQUE (org_id, provider, event_id, id)"
+)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tests.faults import (
     redis_emptied,
     same_slot,
     tool_call_copies,
+    webhooks_no_redis,
     worker_killed,
 )
 from tests.faults.callers import all_at_once, tool_call
@@ -39,6 +40,7 @@ RUNS: dict[str, ModuleType] = {
         moving_slot,
         tool_call_copies,
         redis_emptied,
+        webhooks_no_redis,
         worker_killed,
     )
 }

@@ -51,4 +51,4 @@ def test_what_is_packed_is_read_again_and_by_nobody_else() -> None:
     assert b"Dana" not in kept
     assert len(kept) < len(body["transcript"])  # type: ignore[arg-type]
     assert unpacked(kept) == body
-    assert unpacked(memoryview(kept)) == body  # type: ignore[arg-type]
+    assert unpacked(memoryview(kept)) == body

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from monitoring import heartbeats
 from telephony import reconciliation, tasks
 from telephony.models import Call, WebhookDelivery
 from telephony.reconciliation import Reconciled, reconcile
@@ -148,7 +149,7 @@ def test_a_key_that_is_refused_is_said_and_stops_nothing(
 def test_an_outage_of_ours_is_looked_back_over(monkeypatch: pytest.MonkeyPatch) -> None:
     for age, looks_back in ((None, 24), (0, 1), (3 * 3600, 4), (90 * 3600, 24)):
         known = {} if age is None else {reconciliation.JOB: float(age)}
-        monkeypatch.setattr(reconciliation.heartbeats, "ages", lambda known=known: known)
+        monkeypatch.setattr(heartbeats, "ages", lambda known=known: known)
         assert reconciliation._looks_back() == timedelta(hours=looks_back)
 
 
