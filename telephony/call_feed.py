@@ -20,7 +20,8 @@ def register_listener(listener: Listener) -> None:
 
 
 def on_call_event(org_id: UUID, call_id: UUID, kind: str, data: Mapping[str, Any]) -> None:
-    """Tells every listener once the current transaction has committed. ``kind`` is that of a call event."""
+    """Tells every listener once the current transaction has committed. ``kind`` is that of a call event,
+    with ``data`` {at, role, text, final}; or ``tool``, with {tool, outcome}."""
     for listener in _listeners:
         transaction.on_commit(_telling(listener, org_id, call_id, kind, data), robust=True)
 

@@ -10,7 +10,7 @@ from monitoring.schedule import register_periodic
 from monitoring.thresholds import Breach, register_threshold
 from telephony.reconciliation import EVERY_SECONDS, JOB
 from telephony.retention import remove_old_webhooks
-from telephony.webhook_health import counts_by_state, reliability, reported_share, webhooks_by_state
+from telephony.webhook_health import open_dead_letters, reliability, reported_share, webhooks_by_state
 
 HOUR = 3600
 LEAST_REPORTED = 90.0
@@ -19,7 +19,7 @@ ENOUGH_CALLS = 20
 
 def dead_webhooks() -> list[Breach]:
     """A webhook that was given up is something a provider told us and nobody acted on."""
-    dead = counts_by_state()["dead_letter"]
+    dead = open_dead_letters()
     if not dead:
         return []
     facts: dict[str, Fact] = {"dead_letters": dead}

@@ -54,8 +54,14 @@ def counts_by_state() -> dict[str, int]:
         )
         recent = rows.filter(created_at__gte=timezone.now() - DAY, state=WebhookState.COMPLETED)
         found["completed"] = recent.count()
-        found["dead_letter"] = rows.filter(state=WebhookState.DEAD_LETTER).count()
+        found["dead_letter"] = open_dead_letters()
     return {state: found[state] for state in SHOWN_STATES}
+
+
+def open_dead_letters() -> int:
+    """How many webhooks were given up and wait for a person."""
+    with _readable():
+        return WebhookDelivery.objects.filter(state=WebhookState.DEAD_LETTER).order_by().count()
 
 
 def oldest_waiting_seconds() -> int:

@@ -9,15 +9,16 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from telephony.ledger import Replayed, replay_row
-from telephony.models import WebhookDelivery
+from telephony.models import Call, WebhookDelivery
 from telephony.states import WebhookState
 from telephony.webhook_health import reliability
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
-from voxanne.staff.columns import age, clinic_time, clock, label, shown
+from voxanne.staff.columns import age, clinic_time, clock, label, link_to, shown
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.rows import RowButton, buttons
 from voxanne.staff.start import Figure, add_figure
@@ -75,8 +76,9 @@ class WebhookDeliveryAdmin(ReadOnly, ClinicAdmin):
         "replays",
         "event_id",
         "provider_call_id",
+        "to_call",
     )
-    readonly_fields = ("came", "state_badge", "done")
+    readonly_fields = ("came", "state_badge", "done", "to_call")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Their payloads stay in the database: a list of them would be large, and nobody reads them."""
@@ -104,6 +106,11 @@ class WebhookDeliveryAdmin(ReadOnly, ClinicAdmin):
     @shown("Done")
     def done(self, delivery: WebhookDelivery) -> str:
         return clinic_time(delivery, delivery.completed_at)
+
+    @shown("Call")
+    def to_call(self, delivery: WebhookDelivery) -> SafeString | str:
+        calls = Call.objects.filter(org_id=delivery.org_id, vapi_call_id=delivery.provider_call_id)
+        return link_to(calls.first() if delivery.provider_call_id else None)
 
     @asks_about_row(
         "Replay",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +42,9 @@ def run(stack: Stack) -> Row:
     states = states_since(stack, outage.mark)
     figures = (
         f"{outage.posted.acknowledged} of {WEBHOOKS} webhooks acknowledged while it was away, slowest "
-        f"{outage.posted.slowest:.0f} ms; {outage.waiting} waiting at its return, all worked off {outage.seconds:.1f} s "
-        f"after it: {states['completed']} completed, {calls} calls with their report, {events} events"
+        f"{outage.posted.slowest:.0f} ms; {outage.waiting} waiting at its return, all worked off "
+        f"{outage.seconds:.1f} s after it: {states['completed']} completed, {calls} calls with their report, "
+        f"{events} events"
     )
     whole = states == {"completed": WEBHOOKS} and calls == CALLS and events == WEBHOOKS
     quick = outage.posted.slowest < SLOWEST_MILLISECONDS
@@ -54,7 +56,10 @@ def control(stack: Stack) -> Row:
     evidence.wait_until_idle(stack)
     with sweepers_kept_out(stack):
         outage = _outage(stack, CONTROL_SECONDS)
-    figures = f"no sweeper: {outage.left} of {WEBHOOKS} webhooks still waiting {CONTROL_SECONDS:g} s after Valkey's return"
+    figures = (
+        f"no sweeper: {outage.left} of {WEBHOOKS} webhooks still waiting {CONTROL_SECONDS:g} s "
+        "after Valkey's return"
+    )
     evidence.wait_until_quiet(stack)
     return Row(NAME, figures, not outage.left)
 
@@ -70,10 +75,8 @@ def _outage(stack: Stack, patience: float) -> Outage:
     waiting = _waiting(stack, mark)
     stack.start_valkey()
     began = time.monotonic()
-    try:
+    with suppress(RuntimeFault):
         stack.until("worked off", lambda: _waiting(stack, mark) == 0, patience)
-    except RuntimeFault:
-        pass
     return Outage(mark, posted, waiting, time.monotonic() - began, _waiting(stack, mark))
 
 

@@ -99,6 +99,7 @@ def sidebar() -> list[dict[str, Any]]:
                 _item("Calendar pushes", "event_available", "bookings_calendarpush"),
                 _item("Busy times", "event_note", "bookings_busyblock"),
                 _item("Tool answers", "build", "telephony_toolinvocation"),
+                _item("Webhooks", "webhook", "telephony_webhookdelivery"),
                 _item("Call commands", "settings_phone", "telephony_callcommand"),
                 _item("Audit trail", "history", "tenancy_auditentry"),
                 _item("Vapi credentials", "key", "telephony_vapicredential"),
