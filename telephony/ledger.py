@@ -120,7 +120,7 @@ def take_in(org_id: UUID, arrival: Arrival) -> bool:
             metrics.count_duplicate("webhook")
             return False
         if handled:
-            hint_on_commit(WEBHOOK_WORK, WEBHOOK_QUEUE, org_id, webhook_id)
+            hint_on_commit(WEBHOOK_WORK, WEBHOOK_QUEUE, org_id, webhook_id, together=True)
     return True
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -130,6 +131,75 @@ def test_a_transaction_that_rolls_back_hints_at_nothing(broker: Broker) -> None:
         transaction.set_rollback(True)
     say_until_it_is_heard(broker, "afterwards")
     assert not published(broker, "rolled back")
+
+
+def together(kind: str) -> Hint:
+    return Hint(kind, "sms", ORG, ROW, together=True)
+
+
+def is_waiting(broker: Broker, arguments: list[object], times: int) -> bool:
+    return broker.waiting().count(arguments) == times
+
+
+def test_a_gathering_that_was_lost_keeps_nothing_back(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a process that was forked while one was under way."""
+    say_until_it_is_heard(broker, "before")
+    lost = hints.Gathered("forked", "sms", due=time.monotonic() - hints.STALE_SECONDS - 1)
+    monkeypatch.setitem(hints._gathering, "forked", lost)
+    offer(together("forked"))
+    wait_for(lambda: published(broker, "forked"))
+    assert lost.rows == 1
+
+
+def test_hints_that_come_thick_leave_as_one(broker: Broker) -> None:
+    say_until_it_is_heard(broker, "before")
+    for _ in range(50):
+        offer(together("thick"))
+    wait_for(lambda: ["thick", 49] in broker.waiting())
+    assert [found for found in broker.waiting() if found[0] == "thick"] == [
+        ["thick", str(ORG), str(ROW)],
+        ["thick", 49],
+    ]
+
+
+def test_hints_that_come_one_by_one_leave_by_themselves_and_at_once(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_until_it_is_heard(broker, "before")
+    monkeypatch.setattr(hints, "GATHER_SECONDS", 0.0)
+    for number in (1, 2, 3):
+        offer(together("thin"))
+        wait_for(partial(is_waiting, broker, ["thin", str(ORG), str(ROW)], number))
+
+
+def test_gathered_hints_hold_no_other_kind_up(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    say_until_it_is_heard(broker, "before")
+    monkeypatch.setattr(hints, "GATHER_SECONDS", 3.0)
+    offer(together("slow"))
+    offer(together("slow"))
+    began = time.monotonic()
+    say_until_it_is_heard(broker, "quick")
+    assert time.monotonic() - began < 2.0
+    assert ["slow", 1] not in broker.waiting()
+    wait_for(lambda: ["slow", 1] in broker.waiting())
+
+
+def test_what_was_gathered_while_the_broker_was_gone_does_not_keep_later_hints_back(broker: Broker) -> None:
+    broker.stop()
+    try:
+        for _ in range(20):
+            offer(together("kept"))
+        wait_for(hints._waiting.empty)
+    finally:
+        broker.start()
+
+    def heard() -> bool:
+        offer(together("kept"))
+        return published(broker, "kept")
+
+    wait_for(heard)
 
 
 def test_a_broker_that_is_gone_keeps_nobody_waiting_and_is_used_again_when_it_is_back(broker: Broker) -> None:

@@ -44,12 +44,13 @@ def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
 
 
 @shared_task(name="voxanne.durable.tasks.drain")
-def drain(kind_name: str) -> int:
-    """Works due rows off one after another until none is due or the time is up; returns how many."""
+def drain(kind_name: str, most: int | None = None) -> int:
+    """Works due rows off one after another until none is due, ``most`` are done or the time is up; returns how
+    many."""
     kind = kind_named(kind_name)
     ends = time.monotonic() + DRAIN_SECONDS
     done = 0
-    while time.monotonic() < ends:
+    while time.monotonic() < ends and (most is None or done < most):
         claimed = work.claim_next(kind)
         if claimed is None:
             break
