@@ -25,7 +25,8 @@ SECRET_KEY = re.compile(
 DEEPEST = 40
 # Text shrinks to a third at the cheapest level already, and less is to be encrypted and written.
 COMPRESSION = 1
-LARGEST_UNPACKED = 16 * 1024 * 1024
+# A body of 6 MB may take three times that once it is written in ASCII.
+LARGEST_UNPACKED = 32 * 1024 * 1024
 
 
 @lru_cache(maxsize=2_000)
