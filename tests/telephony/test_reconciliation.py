@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from monitoring import heartbeats
 from telephony import reconciliation, tasks
-from telephony.models import Call, WebhookDelivery
+from telephony.models import Call, ToolInvocation, WebhookDelivery
 from telephony.reconciliation import Reconciled, reconcile
 from telephony.vapi import calls_api
 from telephony.vapi.calls_api import VapiAway
@@ -151,6 +151,22 @@ def test_an_outage_of_ours_is_looked_back_over(monkeypatch: pytest.MonkeyPatch) 
         known = {} if age is None else {reconciliation.JOB: float(age)}
         monkeypatch.setattr(heartbeats, "ages", lambda known=known: known)
         assert reconciliation._looks_back() == timedelta(hours=looks_back)
+
+
+def test_a_tool_call_that_the_end_did_not_see_is_counted_after_all(
+    call: VapiCaller, vapi: RunningSandbox
+) -> None:
+    call.say("end-of-call-report", endedAt=written(timezone.now() - AGO))
+    (row,) = the_calls(call.clinic)
+    assert row.outcome == "nothing"
+    # Under way while the report was worked off, and committed after it.
+    with org_scope(call.clinic.id):
+        ToolInvocation.objects.create(
+            org=call.clinic.org, call=row, tool_call_id="late", tool="checkAvailability", outcome="ok"
+        )
+    reconcile()
+    (row,) = the_calls(call.clinic)
+    assert (row.outcome, row.tools_used) == ("asked", ["checkAvailability"])
 
 
 def test_the_share_of_calls_that_were_told_by_themselves(call: VapiCaller, vapi: RunningSandbox) -> None:
