@@ -45,8 +45,11 @@ BREAKER_STATE = Metric(
 )
 HEARTBEAT_AGE = Metric("heartbeat_age_seconds", "Since a periodic job last ran through.", ("job",))
 CALENDAR_LAG = Metric("calendar_lag_seconds", "How long the oldest calendar change has waited.")
+CALLS_REPORTED = Metric(
+    "calls_reported_share", "Of the calls ended in 24 hours: the share whose report came by itself."
+)
 
-GAUGES = (WEBHOOKS, MESSAGES, OLDEST_WAITING, BREAKER_STATE, HEARTBEAT_AGE, CALENDAR_LAG)
+GAUGES = (WEBHOOKS, MESSAGES, OLDEST_WAITING, BREAKER_STATE, HEARTBEAT_AGE, CALENDAR_LAG, CALLS_REPORTED)
 
 
 def observe_booking(outcome: str, seconds: float) -> None:

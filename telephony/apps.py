@@ -8,12 +8,15 @@ class TelephonyConfig(AppConfig):
     verbose_name = "Calls"
 
     def ready(self) -> None:
-        from telephony import monitored, readiness_checks
+        from telephony import monitored, readiness_checks, webhooks_monitored
         from telephony.commands import CALL_COMMAND
         from telephony.fire_drill import FIRE_DRILL
+        from telephony.ledger import WEBHOOK
+        from telephony.twilio import received_texts
+        from telephony.vapi import events
         from voxanne.durable.registry import register
 
-        register(CALL_COMMAND)
-        readiness_checks.register()
-        register(FIRE_DRILL)
-        monitored.register()
+        for kind in (CALL_COMMAND, WEBHOOK, FIRE_DRILL):
+            register(kind)
+        for module in (events, received_texts, monitored, webhooks_monitored, readiness_checks):
+            module.register()

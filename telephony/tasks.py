@@ -7,7 +7,8 @@ from typing import Any
 from celery import current_app, shared_task
 from celery.signals import worker_ready
 
-from telephony import call_polling, line_keeping, unheard_calls
+from telephony import call_polling, line_keeping, reconciliation, retention, unheard_calls
+from telephony.vapi.calls_api import VapiAway
 
 
 @shared_task(name="telephony.tasks.check_missed_calls")
@@ -21,6 +22,20 @@ def check_missed_calls() -> None:
 def keep_last_known_lines() -> int:
     """Keeps every number's line outside the database."""
     return line_keeping.refresh_all()
+
+
+@shared_task(name="telephony.tasks.forget_payloads")
+def forget_payloads() -> int:
+    """Blanks what webhooks said a day ago and more."""
+    return retention.forget_payloads()
+
+
+@shared_task(name="telephony.tasks.reconcile_calls")
+def reconcile_calls() -> None:
+    """Asks Vapi for the calls whose ends never arrived. Raises VapiAway where it could not be asked: the job has
+    not run through then, and its next run looks back further."""
+    if not reconciliation.reconcile().complete:
+        raise VapiAway("Vapi stopped answering before all calls were listed.")
 
 
 @worker_ready.connect

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from monitoring.access import monitoring_access
 from telephony import cron_views as cron
+from telephony import monitoring_views
 from telephony.tool_health_view import ToolHealth
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
@@ -23,4 +24,10 @@ urlpatterns: list[URLPattern] = [
     path("api/monitoring/tool-health", monitoring_access(ToolHealth.as_view()), name="tool-health"),
     path("api/cron/check-missed-calls", cron.check_missed_calls, name="check-missed-calls"),
     path("api/cron/cleanup-old-calls", cron.cleanup_old_calls, name="cleanup-old-calls"),
+    path("api/monitoring/webhooks", monitoring_views.webhooks, name="webhooks"),
+    path(
+        "api/monitoring/webhooks/<uuid:webhook_id>/replay",
+        monitoring_views.replay_webhook,
+        name="replay-webhook",
+    ),
 ]

@@ -30,6 +30,9 @@ class Guard:
 NO_OVERLAP = Guard("appointments", "no_overlap", "EXCLUDE USING gist (id WITH =)")
 ONE_TEXT_BACK = Guard("text_backs", "one_text_back_a_caller", "UNIQUE (org_id, number, caller, id)")
 ONE_ANSWER = Guard("tool_invocations", "one_answer_a_tool_call", "UNIQUE (org_id, call_id, tool_call_id, id)")
+ONE_WEBHOOK = Guard(
+    "webhook_delivery_log", "processed_webhook_events", "UNIQUE (org_id, provider, event_id, id)"
+)
 
 
 @contextmanager

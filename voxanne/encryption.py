@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,23 @@ def decrypt(stored: str) -> str:
     except InvalidToken as error:
         raise UnreadableCredential(
             "A stored credential fits none of CREDENTIAL_ENCRYPTION_KEYS: add the key it was written with."
+        ) from error
+
+
+def seal(plain: bytes) -> bytes:
+    """The same for bytes, kept as bytes: a third shorter than the text of a token."""
+    token = _cipher(tuple(settings.CREDENTIAL_ENCRYPTION_KEYS)).encrypt(plain)
+    return base64.urlsafe_b64decode(token)
+
+
+def unseal(sealed: bytes) -> bytes:
+    """What was sealed. Raises UnreadableCredential when no configured key fits."""
+    token = base64.urlsafe_b64encode(sealed)
+    try:
+        return _cipher(tuple(settings.CREDENTIAL_ENCRYPTION_KEYS)).decrypt(token)
+    except InvalidToken as error:
+        raise UnreadableCredential(
+            "What is kept fits none of CREDENTIAL_ENCRYPTION_KEYS: add the key it was written with."
         ) from error
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from telephony.admin import calls, fire_drills, lines, missed_calls, tool_registrations
+from telephony.admin import calls, fire_drills, lines, missed_calls, tool_registrations, webhooks
 
-__all__ = ["calls", "fire_drills", "lines", "missed_calls", "tool_registrations"]
+__all__ = ["calls", "fire_drills", "lines", "missed_calls", "tool_registrations", "webhooks"]

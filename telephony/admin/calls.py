@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from bookings.models import Appointment
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
-from telephony.models import Call, CallCommand, ToolInvocation
+from telephony.models import Call, CallCommand, CallEvent, ToolInvocation
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.clock import today
 from voxanne.staff.columns import (
@@ -51,6 +51,23 @@ class ToolInvocationInline(ReadOnlyTabular):
         return said(invocation)
 
 
+class CallEventInline(ReadOnlyTabular):
+    """What was said is in the transcript once the call is over."""
+
+    model = CallEvent
+    verbose_name_plural = "its course"
+    fields = ("happened", "kind", "role", "text")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        course: QuerySet[Any] = super().get_queryset(request)
+        return course.filter(final=True).select_related("org").order_by("at")
+
+    @shown("When")
+    def happened(self, event: CallEvent) -> str:
+        return f"{event.at.astimezone(event.org.zone):%H:%M:%S}"
+
+
 class CallCommandInline(ReadOnlyTabular):
     model = CallCommand
     verbose_name_plural = "what the call was told to do"
@@ -78,11 +95,17 @@ def command_kind(command: CallCommand) -> str:
 @admin.register(Call)
 class CallAdmin(ReadOnly, ClinicAdmin):
     list_display = (clock("When", "created_at"), "from_number_masked", "status_badge", "length", "came_to")
-    list_filter = (("org", OfClinic), ("created_at", WholeDays), ("status", OfChoices))
+    list_filter = (
+        ("org", OfClinic),
+        ("created_at", WholeDays),
+        ("status", OfChoices),
+        ("outcome", OfChoices),
+        ("ended_group", OfChoices),
+    )
     search_fields = ("from_number", "=vapi_call_id", "=twilio_call_sid")
     search_help_text = "A number or its last digits, or a provider's id of the call"
     ordering = ("-created_at",)
-    inlines = (ToolInvocationInline, CallCommandInline)
+    inlines = (ToolInvocationInline, CallEventInline, CallCommandInline)
     readonly_fields = (
         "from_number_masked",
         "to_number_masked",
@@ -94,6 +117,8 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         "what_was_said",
         "in_short",
         "put_through",
+        "tools",
+        "why_it_ended",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -114,11 +139,15 @@ class CallAdmin(ReadOnly, ClinicAdmin):
                         "started",
                         "ended",
                         "length",
-                        "ended_reason",
+                        "why_it_ended",
+                        "cost",
                     ]
                 },
             ),
-            ("What came of it", {"fields": ["to_visit", "put_through", "in_short"]}),
+            (
+                "What came of it",
+                {"fields": ["outcome", "to_visit", "put_through", "tools", "sentiment", "in_short"]},
+            ),
             ("What was said", {"fields": ["what_was_said"]}),
             ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
         ]
@@ -137,11 +166,23 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     def length(self, call: Call) -> str:
         return short_span(call.ended_at - call.started_at) if call.started_at and call.ended_at else NOTHING
 
+    @shown("Why it ended")
+    def why_it_ended(self, call: Call) -> str:
+        if not call.ended_reason:
+            return NOTHING
+        return f"{call.get_ended_group_display()} ({call.ended_reason})"
+
+    @shown("Tools used")
+    def tools(self, call: Call) -> str:
+        return ", ".join(call.tools_used) or NOTHING
+
     @shown("Came to")
     def came_to(self, call: Call) -> SafeString | str:
         if call.visit_id:  # type: ignore[attr-defined]  # annotated above
             return link(page_of("bookings_appointment", call.visit_id), "A visit")  # type: ignore[attr-defined]
-        return f"Put through ({call.transfer_department})" if call.transfer_department else NOTHING
+        if call.transfer_department:
+            return f"Put through ({call.transfer_department})"
+        return call.get_outcome_display() if call.outcome else NOTHING
 
     @shown("Visit")
     def to_visit(self, call: Call) -> SafeString | str:

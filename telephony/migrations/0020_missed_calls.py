@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('messaging', '0020_staff_tasks'),
-        ('telephony', '0003_callcommand_lost_leases'),
+        ('telephony', '0011_protect_ledger'),
         ('tenancy', '0003_versions_never_used_twice'),
     ]
 

@@ -1,19 +1,21 @@
-"""What comes in: numbers, assistants, credentials, calls, and what the agent's tools were asked."""
+"""What comes in: numbers, assistants, credentials, calls, webhooks, and what the agent's tools were asked."""
 
 from __future__ import annotations
 
 from telephony.models.active_calls import ActiveCall, TextBack
-from telephony.models.calls import Call, CallCommand
+from telephony.models.calls import Call, CallCommand, CallEvent
 from telephony.models.fire_drills import FireDrill
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
 from telephony.models.tool_registrations import ToolRegistration
+from telephony.models.webhooks import WebhookDelivery
 
 __all__ = [
     "ActiveCall",
     "Assistant",
     "Call",
     "CallCommand",
+    "CallEvent",
     "FireDrill",
     "PhoneNumber",
     "TextBack",
@@ -21,4 +23,5 @@ __all__ = [
     "ToolRegistration",
     "TransferDestination",
     "VapiCredential",
+    "WebhookDelivery",
 ]

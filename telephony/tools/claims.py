@@ -24,18 +24,18 @@ WITH fresh AS (
     VALUES (%(call)s, %(org)s, %(vapi_call_id)s, %(twilio_call_sid)s, %(caller)s, %(dialled)s, 'ringing', '', '',
             '', '', '', '', now(), now())
     ON CONFLICT ON CONSTRAINT idx_call_logs_org_vapi_call_id DO NOTHING
-    RETURNING id, from_number
+    RETURNING id, from_number, status
 ), known AS (
-    SELECT id, from_number FROM fresh
+    SELECT id, from_number, status FROM fresh
     UNION ALL
-    SELECT id, from_number FROM calls WHERE org_id = %(org)s AND vapi_call_id = %(vapi_call_id)s
+    SELECT id, from_number, status FROM calls WHERE org_id = %(org)s AND vapi_call_id = %(vapi_call_id)s
 ), claim AS (
     INSERT INTO tool_invocations (id, org_id, call_id, tool_call_id, tool, outcome, created_at)
     SELECT %(claim)s, %(org)s, known.id, %(tool_call_id)s, %(tool)s, '', now() FROM known
     ON CONFLICT ON CONSTRAINT one_answer_a_tool_call DO NOTHING
     RETURNING id
 )
-SELECT known.id, known.from_number, (SELECT id FROM claim) FROM known
+SELECT known.id, known.from_number, (SELECT id FROM claim), known.status = 'ended' FROM known
 """)
 STORE_ANSWER = Statement("UPDATE tool_invocations SET answer = %s::jsonb, outcome = %s WHERE id = %s")
 # A call row that another transaction committed after our statement began is seen by the next statement.
@@ -44,11 +44,13 @@ MOST_LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The call's row, the number that calls, and our claim; ``id`` is None when a copy was first."""
+    """The call's row, the number that calls, and our claim; ``id`` is None when a copy was first. ``call_ended``
+    where the call's end came before this tool call did."""
 
     call_id: UUID
     caller: str
     id: UUID | None
+    call_ended: bool
 
 
 def claim(org_id: UUID, facts: CallFacts, tool_call: ToolCall) -> Claim:

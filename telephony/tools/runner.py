@@ -12,6 +12,8 @@ from django.utils import timezone
 from bookings.booking import BookingRefused
 from bookings.plan import clinic_plan
 from monitoring import metrics
+from telephony.call_feed import on_call_event
+from telephony.call_outcome import conclude
 from telephony.tools import claims
 from telephony.tools.answering import APOLOGY, Asking, ToolAnswer, refused, refused_booking
 from telephony.tools.asked import ArgumentMissing, Asked
@@ -80,6 +82,9 @@ def _once(
     if answer.message is not None:
         stored["message"] = answer.message
     claims.store_answer(claim.id, stored, answer.outcome)
+    if claim.call_ended:
+        conclude(clinic.org_id, claim.call_id)
+    on_call_event(clinic.org_id, claim.call_id, "tool", {"tool": tool.name, "outcome": answer.outcome})
     return stored, answer.outcome
 
 

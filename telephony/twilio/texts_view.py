@@ -1,15 +1,20 @@
-"""Incoming texts: signed by the account that owns the number, kept once, answered with empty TwiML."""
+"""Incoming texts: signed by the account that owns the number, stored once, answered with empty TwiML."""
 
 from __future__ import annotations
+
+import time
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging.inbound import Received, clinic_texted_at, take_in
+from messaging.inbound import Received, clinic_texted_at
 from messaging.senders import account_at
+from monitoring import metrics
 from monitoring.errors import error_response
+from telephony import ledger
+from telephony.twilio.received_texts import arrival_of
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
 
@@ -20,6 +25,7 @@ NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 @require_POST
 def incoming_text(request: HttpRequest) -> HttpResponse:
     """Twilio itself replies to STOP, START and HELP; we only keep what was said."""
+    began = time.perf_counter()
     received = Received(
         sid=text(request.POST.get("MessageSid"), 40),
         sender=text(request.POST.get("From"), 20),
@@ -35,7 +41,8 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
             return error_response(403, "forbidden", "The signature does not fit.")
         if not received.sid or not received.sender:
             return error_response(400, "invalid_request", "A text has a MessageSid and a From.")
-        take_in(clinic.org_id, received)
+        ledger.take_in(clinic.org_id, arrival_of(received))
     except DatabaseError:
         return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    metrics.observe_webhook_ack("twilio", time.perf_counter() - began)
     return HttpResponse(NO_REPLY, content_type="text/xml")

@@ -11,11 +11,12 @@ from typing import Any
 from django.utils import timezone
 
 from bookings.plan import clinic_plan
-from telephony.calls import call_of
+from telephony.calls import create_inbound_call_atomically
 from telephony.models import Assistant, PhoneNumber
 from telephony.tools.answering import APOLOGY
 from telephony.tools.runner import Unanswerable, run_tool_call
 from telephony.transfers import GENERAL, AfterHours, NoDestination, destination_for
+from telephony.vapi.events import came_in
 from telephony.vapi.payload import CallFacts, ServerMessage, ToolCall, tool_calls
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -62,14 +63,16 @@ def assistant_answer(clinic: ClinicKey, message: ServerMessage) -> dict[str, Any
 
     No patient's name goes into the prompt. Vapi waits 7.5 s at most.
     """
+    now = timezone.now()
     with org_scope(clinic.org_id):
         plan = clinic_plan(clinic)
         if message.call.vapi_call_id:
-            call_of(clinic.org_id, message.call)
+            call = create_inbound_call_atomically(clinic.org_id, message.call)
+            came_in(call, message.call, message.body, now)
         assistant = Assistant.objects.filter(org_id=clinic.org_id).order_by("created_at").first()
         if assistant is None:
             return _clinic_line(clinic, message.call)
-    today = plan.today(timezone.now())
+    today = plan.today(now)
     variables = {
         "clinicName": plan.name,
         "today": today.isoformat(),
@@ -87,12 +90,16 @@ def _clinic_line(clinic: ClinicKey, facts: CallFacts) -> dict[str, Any]:
     return {"destination": {"type": "number", "number": number.forward_to, "message": ""}}
 
 
+def _asked_for_last(clinic: ClinicKey, facts: CallFacts) -> str:
+    if not facts.vapi_call_id:
+        return ""
+    return create_inbound_call_atomically(clinic.org_id, facts).transfer_department
+
+
 def transfer_answer(clinic: ClinicKey, message: ServerMessage) -> dict[str, Any]:
     """The number of the department asked for last in this call, else of general, within its hours."""
     with org_scope(clinic.org_id):
-        department = (
-            call_of(clinic.org_id, message.call).transfer_department if message.call.vapi_call_id else ""
-        )
+        department = _asked_for_last(clinic, message.call)
         try:
             number = destination_for(clinic_plan(clinic), department or GENERAL, timezone.now())
         except (AfterHours, NoDestination):

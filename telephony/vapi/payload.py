@@ -65,7 +65,11 @@ class ServerMessage:
 
 def parse(raw: bytes) -> ServerMessage:
     """Reads a webhook's body. Raises MalformedPayload."""
-    message = _mapping(load_object(raw).get("message"))
+    return message_of(_mapping(load_object(raw).get("message")))
+
+
+def message_of(message: Mapping[str, Any]) -> ServerMessage:
+    """Reads a decoded server message. Raises MalformedPayload."""
     kind = text(message.get("type"))
     if not message or not kind:
         raise MalformedPayload("The body needs a message object with a type.")

@@ -14,13 +14,15 @@ from django.views.decorators.http import require_POST
 
 from monitoring import metrics
 from monitoring.errors import error_response
+from telephony import ledger
 from telephony.clinics import clinic_of_call
 from telephony.tools.answering import APOLOGY
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
+from telephony.vapi.arrivals import arrival_of
 from telephony.vapi.away import line_as_destination
 from telephony.vapi.door import Door, door_of
+from telephony.vapi.events import remember_line
 from telephony.vapi.payload import MalformedPayload, ServerMessage, parse
-from telephony.vapi.records import record_message
 from voxanne.tenancy.plan_cache import ClinicKey
 
 logger = structlog.get_logger(__name__)
@@ -95,7 +97,8 @@ def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
     answer = REPLIES.get(message.type)
     if answer is not None:
         return answer(clinic, message)
-    record_message(clinic, message)
+    remember_line(clinic.org_id, message)
+    ledger.take_in(clinic.org_id, arrival_of(message))
     return {}
 
 

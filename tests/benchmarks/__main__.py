@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import ceiling, wishes
+from tests.benchmarks import ceiling, webhooks, wishes
 from tests.benchmarks.load import Measured, http_request, run_clients
 from tests.benchmarks.stack import PROJECT_ROOT, Stack, proportional_set_megabytes, running_stack
 
@@ -57,6 +57,7 @@ def main() -> int:
         measure_memory(table, stack)
         measure_bookings(table, stack, scale)
         measure_availability(table, stack, scale)
+        measure_webhooks(table, stack, scale)
         measure_health(table, stack, scale)
         measure_first_request(table, stack, scale)
     written = _write(table)
@@ -204,6 +205,19 @@ def measure_availability(table: Table, stack: Stack, scale: float) -> None:
         f"null view p50 {null.percentile(50):.1f}  p95 {null.percentile(95):.1f} ms",
         "p95 <= 100 ms, errors 0",
         measured.percentile(95) <= 100 and measured.errors == 0,
+    )
+
+
+def measure_webhooks(table: Table, stack: Stack, scale: float) -> None:
+    each = max(4, int(webhooks.EACH * scale))
+    measured, spent = webhooks.measure(stack, webhooks.CLIENTS, each)
+    null = _null(stack.port, webhooks.CLIENTS, each)
+    table.add(
+        "report of 200 kB, 30 clients",
+        f"p50 {measured.percentile(50):.1f}  p95 {measured.percentile(95):.1f} ms  {measured.per_second:.0f}/s",
+        f"null view p95 {null.percentile(95):.1f} ms; web {spent.get('granian', 0):.1f} ms a report",
+        f"p95 <= {webhooks.BAR} ms, errors 0",
+        measured.percentile(95) <= webhooks.BAR and measured.errors == 0,
     )
 
 

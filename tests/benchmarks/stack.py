@@ -119,7 +119,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def proportional_set_megabytes(pid: int) -> float:
     """The proportional set size of a process and all its descendants, in megabytes (Linux)."""
     total = 0
-    for each in [pid, *_descendants(pid)]:
+    for each in [pid, *descendants(pid)]:
         try:
             rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
         except OSError:
@@ -128,7 +128,7 @@ def proportional_set_megabytes(pid: int) -> float:
     return total / 1024
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -22,6 +22,7 @@ from tests.faults import (
     redis_emptied,
     same_slot,
     tool_call_copies,
+    webhooks_no_redis,
     worker_killed,
 )
 from tests.faults.callers import all_at_once, tool_call
@@ -43,6 +44,7 @@ RUNS: dict[str, ModuleType] = {
         missed_calls,
         redis_emptied,
         database_stopped,
+        webhooks_no_redis,
         worker_killed,
     )
 }

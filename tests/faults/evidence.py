@@ -33,6 +33,7 @@ BUSY = """
 SELECT (SELECT count(*) FROM sms_delivery_log WHERE state IN ('queued', 'sending', 'unknown'))
      + (SELECT count(*) FROM calendar_pushes WHERE state IN ('queued', 'pushing'))
      + (SELECT count(*) FROM call_commands WHERE state IN ('queued', 'sending'))
+     + (SELECT count(*) FROM webhook_delivery_log WHERE state IN ('pending', 'processing'))
 """
 
 

@@ -58,7 +58,7 @@ def run(stack: Stack) -> Row:
 def control(stack: Stack) -> Row:
     """The same without the sweeper, whoever rings for it."""
     evidence.wait_until_idle(stack)
-    with _sweepers_kept_out(stack):
+    with sweepers_kept_out(stack):
         outage = _outage(stack)
     _wait_until_arrived(stack, outage)
     figures = (
@@ -69,7 +69,7 @@ def control(stack: Stack) -> Row:
 
 
 @contextmanager
-def _sweepers_kept_out(stack: Stack) -> Iterator[None]:
+def sweepers_kept_out(stack: Stack) -> Iterator[None]:
     """Holds the locks without which no periodic job runs: beat rings, workers answer, and nothing is done."""
     jobs = [job for (job,) in stack.database.execute(PERIODIC_JOBS).fetchall()]
     keys = [(LOCK_SPACE, zlib.crc32(job.encode()) - 2**31) for job in jobs]

@@ -8,6 +8,7 @@ from twilio.request_validator import RequestValidator
 from messaging import consent
 from messaging.models import InboundMessage
 from tests.clinics import Clinic
+from tests.telephony.webhooks import work_off
 from voxanne.tenancy.scope import org_scope, platform_scope
 
 PATH = "/api/webhooks/twilio/sms"
@@ -19,7 +20,9 @@ def post(clinic: Clinic, body: str, *, sid: str = "SM1", token: str | None = Non
     form = {**form, "AccountSid": settings.TWILIO_ACCOUNT_SID, **more}
     signer = RequestValidator(token or settings.TWILIO_AUTH_TOKEN)
     signature = signer.compute_signature(f"{settings.BACKEND_URL}{PATH}", form)
-    return Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
+    status = Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
+    work_off()
+    return status
 
 
 def opted_out(clinic: Clinic) -> bool:

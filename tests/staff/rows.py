@@ -23,12 +23,15 @@ from telephony.models import (
     ActiveCall,
     Call,
     CallCommand,
+    CallEvent,
     FireDrill,
     TextBack,
     ToolInvocation,
     ToolRegistration,
     TransferDestination,
+    WebhookDelivery,
 )
+from telephony.payloads import packed
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership
@@ -200,6 +203,18 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
             org=org, name=mark, vapi_tool_id=mark, schema_digest=mark, synced_at=timezone.now()
         ),
         *_missed_calls(clinic, mark),
+        CallEvent.objects.create(
+            org=org, call=call, event_id=mark, kind="hang", at=timezone.now(), text=mark
+        ),
+        WebhookDelivery.objects.create(
+            org=org,
+            provider="vapi",
+            event_id=mark,
+            event_type=mark,
+            state="dead_letter",
+            payload=packed({"type": "status-update", "status": "ended"}),
+            last_error=mark,
+        ),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)
         ),

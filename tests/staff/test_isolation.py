@@ -12,6 +12,7 @@ from django.test import Client
 
 from bookings.models import Provider, ProviderService, Service, WorkingHours
 from messaging.models import Contact, DeliveryAttempt, Message
+from telephony.models import CallEvent
 from tests.staff.addresses import (
     acts_of,
     list_addresses,
@@ -37,7 +38,7 @@ ONE_DAY = {
     "ends_at_1": "17:00",
 }
 # Shown inside another row's page.
-BESIDE_ANOTHER = (DeliveryAttempt, WorkingHours, ProviderService)
+BESIDE_ANOTHER = (DeliveryAttempt, WorkingHours, ProviderService, CallEvent)
 
 
 def shows(response: Any, mark: str) -> bool:

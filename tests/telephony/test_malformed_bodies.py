@@ -20,6 +20,7 @@ from tests.telephony.vapi_client import (
     tool_call,
     vapi_secret,
 )
+from tests.telephony.webhooks import deliveries, work_off
 
 NO_MESSAGES = {
     "nothing": b"",
@@ -133,6 +134,17 @@ def test_a_body_of_seven_megabytes_is_too_large(call: VapiCaller, address: str, 
 
 def test_a_report_of_five_megabytes_is_taken(call: VapiCaller) -> None:
     assert call.say("end-of-call-report", artifact={"transcript": "x" * 5_000_000}) == {}
+    work_off()
+    assert [row.state for row in deliveries(call.clinic)] == ["completed"]
+
+
+def test_a_large_report_in_any_script_is_worked_off(call: VapiCaller) -> None:
+    body = json.dumps(
+        call.message("end-of-call-report", artifact={"transcript": "é" * 2_900_000}), ensure_ascii=False
+    )
+    assert call.post(body.encode()).status_code == 200
+    work_off()
+    assert [row.state for row in deliveries(call.clinic)] == ["completed"]
 
 
 @pytest.mark.parametrize("length", ["", "abc", "-1", "1e3", "9" * 30, "12, 12", "٣", "0x10", " 12 "])

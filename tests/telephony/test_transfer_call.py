@@ -14,6 +14,7 @@ from telephony.commands import CALL_COMMAND
 from telephony.models import Call, CallCommand, PhoneNumber, TransferDestination
 from telephony.states import CommandState
 from tests.clinics import Clinic
+from tests.telephony import webhooks
 from tests.telephony.vapi_client import CONTROL_URL, VapiCaller, tool_call
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
@@ -237,6 +238,7 @@ def test_a_call_that_has_ended_is_told_nothing(elm: Clinic, vapi: HTTPServer) ->
     add_destination(elm)
     transfer(call)
     call.say("status-update", status="ended")
+    webhooks.work_off()
     assert work_off(commands(elm)[0]).state == CommandState.DONE
     assert vapi.log == []
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from messaging.models import Message
-from telephony.models import ActiveCall
+from telephony.models import ActiveCall, WebhookDelivery
 from telephony.vapi.credentials import digest
 from tests.clinics import Clinic
 from tests.tenancy.rows import make_row
@@ -39,6 +39,7 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
     "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
     "clinic_of_active_call": (ID_AND_VERSION, lambda clinic: (ringing_at(clinic).pk,)),
+    "clinic_of_webhook": (IDS, lambda clinic: (webhook_of(clinic).pk,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
     "is_number_of_another_clinic": ("boolean", lambda clinic: (clinic.number, uuid.uuid4())),
 }
@@ -50,6 +51,7 @@ ALSO_OF_CLOSED_CLINICS = {
     "is_number_of_another_clinic",
 }
 YES_OR_NO = {"is_patient_number", "is_number_of_another_clinic"}
+ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number", "clinic_of_webhook"}
 EACH = pytest.mark.parametrize("name", sorted(LOOK_UPS))
 
 
@@ -64,6 +66,12 @@ def text_of(clinic: Clinic) -> Message:
 def ringing_at(clinic: Clinic) -> ActiveCall:
     with org_scope(clinic.id):
         return ActiveCall.objects.first() or make_row(ActiveCall, clinic.org)
+
+
+def webhook_of(clinic: Clinic) -> WebhookDelivery:
+    with org_scope(clinic.id):
+        found: WebhookDelivery = WebhookDelivery.objects.first() or make_row(WebhookDelivery, clinic.org)
+    return found
 
 
 def ask(name: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -118,6 +126,7 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "clinic_of_message": (elm.id,),
         "is_number_of_another_clinic": ("", elm.id),
         "clinic_of_active_call": (elm.id,),
+        "clinic_of_webhook": (elm.id,),
     }
     found = ask(name, *blanks.get(name, ("",)))
     assert found == ([(False,)] if name in YES_OR_NO else [])

@@ -34,6 +34,7 @@ class Hint:
     org_id: UUID
     pk: UUID
     countdown: float = 0.0
+    together: int = MOST_ROWS_A_MESSAGE
 
 
 _waiting: queue.Queue[Hint] = queue.Queue(maxsize=10_000)
@@ -41,9 +42,18 @@ _publisher: threading.Thread | None = None
 _starting = threading.Lock()
 
 
-def hint_on_commit(kind: str, queue_name: str, org_id: UUID, pk: UUID, countdown: float = 0.0) -> None:
-    """Wakes a worker for this row ``countdown`` seconds after the current transaction commits."""
-    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk, countdown)))
+def hint_on_commit(
+    kind: str,
+    queue_name: str,
+    org_id: UUID,
+    pk: UUID,
+    countdown: float = 0.0,
+    *,
+    together: int = MOST_ROWS_A_MESSAGE,
+) -> None:
+    """Wakes a worker for this row ``countdown`` seconds after the current transaction commits. As many as ``together``
+    rows of its kind may travel in one message: more where working one off waits for nobody outside."""
+    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk, countdown, together)))
 
 
 def offer(hint: Hint) -> None:
@@ -92,8 +102,9 @@ def _alike(hints: list[Hint]) -> Iterator[list[Hint]]:
     for hint in hints:
         groups.setdefault((hint.kind, hint.queue, hint.countdown), []).append(hint)
     for group in groups.values():
-        for start in range(0, len(group), MOST_ROWS_A_MESSAGE):
-            yield group[start : start + MOST_ROWS_A_MESSAGE]
+        most = group[0].together
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
 
 
 def _publish(together: list[Hint]) -> None:

@@ -14,6 +14,8 @@ class Settlement:
 
     ``uses_attempt`` is False for a try that never reached the other side.
     ``wait`` delays the next try; it counts for waiting states alone.
+    ``within`` is the work itself where it is nothing but rows: done in the settling transaction and only while
+    the claim holds, so that it and its mark commit together or not at all. What it raises undoes both.
     ``record`` writes what the try leaves behind, in the same transaction: of a worker's own try whether its
     claim still holds or not, of a change from elsewhere only when the row moved.
     """
@@ -24,6 +26,7 @@ class Settlement:
     wait: timedelta = timedelta(0)
     columns: Mapping[str, Any] = field(default_factory=dict)
     record: Callable[[], None] | None = None
+    within: Callable[[], None] | None = None
 
     def also(self, record: Callable[[], None]) -> Settlement:
         """The same, leaving this behind too."""

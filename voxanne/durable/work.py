@@ -47,7 +47,8 @@ class WorkKind(Generic[Work]):
 
     ``prepare`` runs in the claim's own transaction and returns what ``perform`` will need from the database.
     ``perform`` then works outside any transaction and returns how it ended; it never raises for what the
-    other side does. ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
+    other side does. Work that is nothing but rows it leaves to the settlement's ``within``.
+    ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
     ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
     somebody else's, but what the late worker did or learnt may matter to it.
     """
@@ -188,6 +189,8 @@ def _settle(
     with org_scope(row.org_id):
         # The row first, then what belongs to it: everybody locks in this order.
         held = _swap_held(row, settlement, **more)
+        if held and settlement.within is not None:
+            settlement.within()
         if settlement.record is not None:
             settlement.record()
         if not held and overtaken is not None:

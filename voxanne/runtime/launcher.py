@@ -36,7 +36,7 @@ WEB = (
 )
 SOCKETS = "uvicorn voxanne.asgi:application --timeout-graceful-shutdown 5 --log-level warning"
 WORKER = (
-    "celery -q -A voxanne worker -P threads -c 32 -Q sms,calendar,calls,maintenance "
+    "celery -q -A voxanne worker -P threads -c 32 -Q sms,calendar,calls,webhooks,maintenance "
     "--without-gossip --without-mingle -l warning"
 )
 BEAT = "celery -q -A voxanne beat --pidfile= -l warning"

@@ -106,6 +106,7 @@ def sidebar() -> list[dict[str, Any]]:
                 _item("Calendar pushes", "event_available", "bookings_calendarpush"),
                 _item("Busy times", "event_note", "bookings_busyblock"),
                 _item("Tool answers", "build", "telephony_toolinvocation"),
+                _item("Webhooks", "webhook", "telephony_webhookdelivery"),
                 _item("Call commands", "settings_phone", "telephony_callcommand"),
                 _item("Tools at Vapi", "handyman", "telephony_toolregistration"),
                 _item("Fire drills", "local_fire_department", "telephony_firedrill"),

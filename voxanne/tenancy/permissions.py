@@ -28,8 +28,8 @@ CLINIC_SETUP = frozenset(
         "transferdestination",
     }
 )
-ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
 ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
+ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message", "replay_webhookdelivery"})
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:
