@@ -46,6 +46,7 @@ LOOK_UPS: dict[str, Asked] = {
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.
 ALSO_OF_CLOSED_CLINICS = {
     "clinic_of_message",
+    "clinic_of_webhook",
     "message_of_sid",
     "is_patient_number",
     "is_number_of_another_clinic",
