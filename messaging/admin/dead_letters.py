@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 
+from messaging.dead_letters import Redriven, discard, redrive
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.states import MessageState
-from voxanne.durable import work
-from voxanne.durable.hints import hint_on_commit
-from voxanne.durable.settlement import Settlement
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
-from voxanne.staff.audit import record_act
+from voxanne.staff.people import person
 from voxanne.staff.rows import RowButton
 
 MAY_REDRIVE = "messaging.redrive_message"
@@ -24,8 +20,6 @@ MOST_COUNTED = 99
 
 REDRIVE = "The text is put back in the queue and tried again as if it were new."
 DISCARD = "The text is given up: it will not be sent, and it no longer asks for attention."
-# The number at the provider is kept: it tells the old try from the new one when an answer is lost.
-FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
 
 
 def is_dead(message: Message) -> bool:
@@ -36,27 +30,6 @@ ROW_BUTTONS = (
     RowButton("redrive", "Redrive", MAY_REDRIVE, is_dead),
     RowButton("discard", "Discard", MAY_DISCARD, is_dead),
 )
-
-
-def redrive(request: HttpRequest, message: Message) -> bool:
-    """Puts one dead letter back in the queue and says so in the trail. True when this call did it; False when it
-    was not dead any more, or its time has passed: a text about what is over would only expire."""
-    if message.expires_at <= timezone.now():
-        return False
-    if not work.redrive(Message, message.org_id, message.pk, FRESH):
-        return False
-    record_act(request, message, "message.redrive")
-    hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk)
-    return True
-
-
-def discard(request: HttpRequest, message: Message, reason: str) -> bool:
-    """Gives one dead letter up. True when this call did it; False when it was not dead any more."""
-    given_up = Settlement(MessageState.CANCELED, error=message.last_error, uses_attempt=False)
-    if not work.move(Message, message.org_id, message.pk, given_up, sources=(MessageState.DEAD_LETTER,)):
-        return False
-    record_act(request, message, "message.discard", reason)
-    return True
 
 
 class DeadLetterActs:
@@ -71,11 +44,12 @@ class DeadLetterActs:
         icon="replay",
     )
     def redrive(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
-        if redrive(request, message):
-            return Told("The text is back in the queue.")
-        if not is_dead(message):
-            return Told(f"Nothing to redrive: the text is {message.get_state_display().lower()}.", done=False)
-        return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+        match redrive(message.pk, actor=person(request)):
+            case Redriven.DONE:
+                return Told("The text is back in the queue.")
+            case Redriven.TOO_LATE:
+                return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+        return Told(f"Nothing to redrive: the text is {message.get_state_display().lower()}.", done=False)
 
     @asks_about_row(
         "Discard",
@@ -88,7 +62,7 @@ class DeadLetterActs:
         grave=True,
     )
     def discard(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
-        if discard(request, message, given["reason"]):
+        if discard(message, reason=given["reason"], actor=person(request)):
             return Told("The text is discarded.")
         return Told(f"Nothing to discard: the text is {message.get_state_display().lower()}.", done=False)
 
@@ -102,7 +76,8 @@ class DeadLetterActs:
     def redrive_selected(
         self, request: HttpRequest, messages: Sequence[Message], given: dict[str, Any]
     ) -> Told:
-        done = sum(redrive(request, message) for message in messages)
+        actor = person(request)
+        done = sum(redrive(message.pk, actor=actor) is Redriven.DONE for message in messages)
         return _told(done, len(messages), "redriven", "not a dead letter any more, or their time has passed")
 
     @asks_about_rows(
@@ -117,7 +92,8 @@ class DeadLetterActs:
     def discard_selected(
         self, request: HttpRequest, messages: Sequence[Message], given: dict[str, Any]
     ) -> Told:
-        done = sum(discard(request, message, given["reason"]) for message in messages)
+        actor = person(request)
+        done = sum(discard(message, reason=given["reason"], actor=actor) for message in messages)
         return _told(done, len(messages), "discarded", "not a dead letter any more")
 
 
