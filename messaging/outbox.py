@@ -19,7 +19,10 @@ SMS_QUEUE = "sms"
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
 
-# One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row.
+HELD = "Held: sending is paused for this clinic. "
+
+# One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row; a
+# paused sender, a row that is held back (messaging/pauses.py).
 ENQUEUE = Statement("""
 INSERT INTO sms_delivery_log
     (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
@@ -31,7 +34,9 @@ SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
                            ORDER BY o.created_at DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
-       %(expires_at)s, 0, coalesce(%(not_before)s::timestamptz, now()), '', '', '', now(), now()
+       %(expires_at)s, 0,
+       CASE WHEN sender.paused_reason = '' THEN coalesce(%(not_before)s::timestamptz, now()) ELSE %(expires_at)s END,
+       CASE WHEN sender.paused_reason = '' THEN '' ELSE %(held)s || sender.paused_reason END, '', '', now(), now()
 FROM sender_accounts sender
 WHERE sender.org_id = %(org)s AND sender.number <> %(recipient)s
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
@@ -70,7 +75,7 @@ def enqueue(
     values = {
         "id": message_id, "org": org_id, "contact": contact_id, "kind": kind.value, "priority": priority,
         "dedupe_key": dedupe_key, "about": about, "recipient": recipient, "body": text, "encoding": size.encoding,
-        "segments": size.segments, "expires_at": expires_at, "not_before": not_before,
+        "segments": size.segments, "expires_at": expires_at, "not_before": not_before, "held": HELD,
     }  # fmt: skip
     row = ENQUEUE.row(values)
     if row is None:

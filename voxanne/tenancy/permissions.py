@@ -28,7 +28,7 @@ CLINIC_SETUP = frozenset(
         "transferdestination",
     }
 )
-ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
+ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message", "pause_senderaccount"})
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:
