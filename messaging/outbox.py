@@ -19,10 +19,9 @@ SMS_QUEUE = "sms"
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
 
-HELD = "Held: sending is paused for this clinic. "
-
-# One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row; a
-# paused sender, a row that is held back (messaging/pauses.py).
+# One statement decides everything: no sender, no row; a number of ours, of whichever clinic, no row (two machines would
+# answer each other); opted out, a suppressed row; said before, no second row; a paused sender, a row that is held back
+# (messaging/pauses.py).
 ENQUEUE = Statement("""
 INSERT INTO sms_delivery_log
     (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
@@ -36,9 +35,11 @@ SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
        %(expires_at)s, 0,
        CASE WHEN sender.paused_reason = '' THEN coalesce(%(not_before)s::timestamptz, now()) ELSE %(expires_at)s END,
-       CASE WHEN sender.paused_reason = '' THEN '' ELSE %(held)s || sender.paused_reason END, '', '', now(), now()
+       CASE WHEN sender.paused_reason = '' THEN ''
+            ELSE 'Held: sending is paused for this clinic. ' || sender.paused_reason END,
+       '', '', now(), now()
 FROM sender_accounts sender
-WHERE sender.org_id = %(org)s AND sender.number <> %(recipient)s
+WHERE sender.org_id = %(org)s AND NOT is_patient_number(%(recipient)s)
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
 RETURNING state
 """)
@@ -46,7 +47,8 @@ RETURNING state
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """``status`` is queued, suppressed (opted out) or skipped (no sender, or said before)."""
+    """``status`` is queued, suppressed (opted out) or skipped (no sender, a number of ours, or said
+    before)."""
 
     status: str
     message_id: UUID | None
@@ -75,7 +77,7 @@ def enqueue(
     values = {
         "id": message_id, "org": org_id, "contact": contact_id, "kind": kind.value, "priority": priority,
         "dedupe_key": dedupe_key, "about": about, "recipient": recipient, "body": text, "encoding": size.encoding,
-        "segments": size.segments, "expires_at": expires_at, "not_before": not_before, "held": HELD,
+        "segments": size.segments, "expires_at": expires_at, "not_before": not_before,
     }  # fmt: skip
     row = ENQUEUE.row(values)
     if row is None:

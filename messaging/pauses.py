@@ -17,7 +17,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from messaging.models import Message, SenderAccount
-from messaging.outbox import HELD
 from messaging.providers.answers import Answer
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
@@ -26,6 +25,8 @@ from monitoring.alerts import Severity, alert
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
+# As the outbox has it.
+HELD = "Held: sending is paused for this clinic. "
 # Class A too, but of one country or one phone: the clinic's other texts go out.
 OF_ONE_RECIPIENT = frozenset({21215, 21219, 21408, 21608, 30018, 30024, 30450, 63015})
 # ``next_attempt_at`` is ``expires_at`` to the microsecond; nobody plans a text for the second in which it expires.

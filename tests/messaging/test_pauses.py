@@ -130,7 +130,7 @@ def test_a_text_written_meanwhile_is_held_too(desk: Desk) -> None:
     pauses.pause(desk.clinic.id, REASON)
     message = desk.write()
     assert (message.state, message.next_attempt_at) == (MessageState.QUEUED, message.expires_at)
-    assert REASON in message.last_error
+    assert message.last_error == pauses.HELD + REASON
     assert work_off() == 0
 
 
