@@ -92,6 +92,7 @@ class AppointmentAdmin(BookingPage):
         ("source", OfChoices),
     )
     search_fields = ("patient_name", "contact__name", "contact__phone", "=confirmation_code")
+    masked_fields = ("contact__phone",)
     search_help_text = "Patient's name, phone number or its last digits, or confirmation code"
     actions_detail = ("cancel",)
     readonly_fields = (

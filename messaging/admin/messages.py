@@ -85,6 +85,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         ("created_at", WholeDays),
     )
     search_fields = ("contact__name", "recipient")
+    masked_fields = ("recipient",)
     search_help_text = "A contact's name, or a number or its last digits"
     ordering = ("-created_at",)
     actions = ("redrive_selected", "discard_selected")
@@ -210,6 +211,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     list_select_related = ("org", "contact")
     list_filter = (("org", OfClinic), ("created_at", WholeDays))
     search_fields = ("contact__name", "sender", "=keyword")
+    masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
     readonly_fields = ("sender_masked", "to_contact", "said")

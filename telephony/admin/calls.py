@@ -80,6 +80,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     list_display = (clock("When", "created_at"), "from_number_masked", "status_badge", "length", "came_to")
     list_filter = (("org", OfClinic), ("created_at", WholeDays), ("status", OfChoices))
     search_fields = ("from_number", "=vapi_call_id", "=twilio_call_sid")
+    masked_fields = ("from_number",)
     search_help_text = "A number or its last digits, or a provider's id of the call"
     ordering = ("-created_at",)
     inlines = (ToolInvocationInline, CallCommandInline)
