@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 from messaging.inbound import Received, clinic_texted_at, take_in
 from messaging.senders import account_at
 from monitoring.errors import error_response
+from telephony.database_faults import answer_to
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
 
@@ -36,6 +37,6 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
         if not received.sid or not received.sender:
             return error_response(400, "invalid_request", "A text has a MessageSid and a From.")
         take_in(clinic.org_id, received)
-    except DatabaseError:
-        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except DatabaseError as error:
+        return answer_to(error)
     return HttpResponse(NO_REPLY, content_type="text/xml")

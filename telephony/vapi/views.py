@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from monitoring import metrics
 from monitoring.errors import error_response
 from telephony.clinics import clinic_of_call
+from telephony.database_faults import OUTAGE, answer_to
 from telephony.tools.answering import APOLOGY
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
 from telephony.vapi.door import Door, door_of
@@ -75,8 +76,7 @@ def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
     except MalformedPayload as error:
         return error_response(400, "invalid_request", str(error))
     except DatabaseError as error:
-        logger.warning("vapi_message_failed", kind=type(error).__name__)
-        return _while_database_is_away(body)
+        return _without_the_database(body, error)
 
 
 def _announced_bytes(request: HttpRequest) -> int | None:
@@ -98,12 +98,15 @@ def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
     return {}
 
 
-def _while_database_is_away(body: bytes) -> HttpResponse:
-    """What Vapi can speak when nothing can be looked up: it ignores every status but 200."""
+def _without_the_database(body: bytes, error: DatabaseError) -> HttpResponse:
+    """What Vapi can speak when nothing can be looked up or kept: it ignores every status but 200, so where it waits
+    for a sentence it gets one, whatever the fault."""
     try:
         message = parse(body)
-    except MalformedPayload as error:
-        return error_response(400, "invalid_request", str(error))
-    if message.type in REPLIES:
-        return JsonResponse(clinic_unknown(message, APOLOGY))
-    return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except MalformedPayload as malformed:
+        return error_response(400, "invalid_request", str(malformed))
+    if message.type not in REPLIES:
+        return answer_to(error)
+    level = logger.warning if isinstance(error, OUTAGE) else logger.error
+    level("vapi_message_failed", type=message.type, kind=type(error).__name__)
+    return JsonResponse(clinic_unknown(message, APOLOGY))
