@@ -18,8 +18,10 @@ MAY_REDRIVE = "messaging.redrive_message"
 MAY_DISCARD = "messaging.discard_message"
 MOST_COUNTED = 99
 
-REDRIVE = "The text is put back in the queue and tried again as if it were new."
-DISCARD = "The text is given up: it will not be sent, and it no longer asks for attention."
+REDRIVE = "The text is tried again as if it were new. Mend what kept it from arriving first, or it will end here again."
+DISCARD = (
+    "It will not be sent, and it no longer asks for attention. Tell the patient in another way if it matters."
+)
 
 
 def is_dead(message: Message) -> bool:
@@ -27,7 +29,7 @@ def is_dead(message: Message) -> bool:
 
 
 ROW_BUTTONS = (
-    RowButton("redrive", "Redrive", MAY_REDRIVE, is_dead),
+    RowButton("redrive", "Send again", MAY_REDRIVE, is_dead),
     RowButton("discard", "Discard", MAY_DISCARD, is_dead),
 )
 
@@ -36,24 +38,26 @@ class DeadLetterActs:
     """The acts, for the messages' page."""
 
     @asks_about_row(
-        "Redrive",
+        "Send again",
         question="Send this text again?",
         explanation=REDRIVE,
-        yes="Yes, redrive it",
+        yes="Yes, send it again",
         permission=MAY_REDRIVE,
         icon="replay",
     )
     def redrive(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
         match redrive(message.pk, actor=person(request)):
             case Redriven.DONE:
-                return Told("The text is back in the queue.")
+                return Told("The text waits to be sent again.")
             case Redriven.TOO_LATE:
                 return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
-        return Told(f"Nothing to redrive: the text is {message.get_state_display().lower()}.", done=False)
+        return Told(
+            f'Nothing to send again: the text is marked "{message.get_state_display()}" now.', done=False
+        )
 
     @asks_about_row(
         "Discard",
-        question="Give this text up?",
+        question="Discard this text?",
         explanation=DISCARD,
         yes="Yes, discard it",
         permission=MAY_DISCARD,
@@ -64,13 +68,15 @@ class DeadLetterActs:
     def discard(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
         if discard(message, reason=given["reason"], actor=person(request)):
             return Told("The text is discarded.")
-        return Told(f"Nothing to discard: the text is {message.get_state_display().lower()}.", done=False)
+        return Told(
+            f'Nothing to discard: the text is marked "{message.get_state_display()}" now.', done=False
+        )
 
     @asks_about_rows(
-        "Redrive selected",
+        "Send selected again",
         question="Send these texts again?",
         explanation=REDRIVE,
-        yes="Yes, redrive them",
+        yes="Yes, send them again",
         permission=MAY_REDRIVE,
     )
     def redrive_selected(
@@ -78,11 +84,13 @@ class DeadLetterActs:
     ) -> Told:
         actor = person(request)
         done = sum(redrive(message.pk, actor=actor) is Redriven.DONE for message in messages)
-        return _told(done, len(messages), "redriven", "not a dead letter any more, or their time has passed")
+        return _told(
+            done, len(messages), "to be sent again", "their time has passed, or they have gone out meanwhile"
+        )
 
     @asks_about_rows(
         "Discard selected",
-        question="Give these texts up?",
+        question="Discard these texts?",
         explanation=DISCARD,
         yes="Yes, discard them",
         permission=MAY_DISCARD,
@@ -94,7 +102,9 @@ class DeadLetterActs:
     ) -> Told:
         actor = person(request)
         done = sum(discard(message, reason=given["reason"], actor=actor) for message in messages)
-        return _told(done, len(messages), "discarded", "not a dead letter any more")
+        return _told(
+            done, len(messages), "discarded", "they have gone out meanwhile, or were discarded before"
+        )
 
 
 def _told(done: int, asked: int, verb: str, otherwise: str) -> Told:

@@ -7,10 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
+from messaging.admin.reasons import reason
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
@@ -71,12 +73,12 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     list_display = (
         clock("Written", "created_at"),
         "kind",
+        "to_whom",
         "state_badge",
-        "recipient_masked",
-        "attempts",
+        "why",
         age("Age", "created_at"),
     )
-    list_select_related = ("org",)
+    list_select_related = ("org", "contact")
     list_filter = (
         ("org", OfClinic),
         ("state", OfChoices),
@@ -160,6 +162,13 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     state_badge = badge("State", "state", STATE_TONES)
 
     @shown("To")
+    def to_whom(self, message: Message) -> SafeString | str:
+        name = message.contact.name if message.contact else ""
+        if not name:
+            return mask(message.recipient)
+        return format_html('{}<br><span class="staff-quiet">{}</span>', name, mask(message.recipient))
+
+    @shown("To")
     def recipient_masked(self, message: Message) -> str:
         return mask(message.recipient)
 
@@ -182,7 +191,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
 
     @shown("What happened")
     def why(self, message: Message) -> str:
-        return message.last_error or NOTHING
+        return reason(message)
 
     @shown("Written")
     def written_at(self, message: Message) -> str:
@@ -247,7 +256,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
 def texts_needing_attention(request: HttpRequest) -> Figure:
     number = counted(open_dead_letters())
     url = f"{reverse('admin:messaging_message_changelist')}?state__exact=dead_letter"
-    note = "given up, waiting for a person" if number != "0" else "none was given up"
+    note = "not delivered, waiting for a person" if number != "0" else "none was left undelivered"
     return Figure("Texts needing attention", number, note, url, alarming=number != "0")
 
 
