@@ -40,6 +40,8 @@ def interrupts_come_to_us() -> Iterator[None]:
     finally:
         _set_foreground(terminal, ours)
         our_end.close()
+        # Outright, so that even a stopped one keeps nobody waiting.
+        os.kill(listener, signal.SIGKILL)
         os.waitpid(listener, 0)
         os.close(terminal)
 
