@@ -1,4 +1,4 @@
-"""Dead letters outside the staff pages: listed for operations, and put back in the queue one at a time."""
+"""Dead letters: listed, put back in the queue, or given up. The only door, for staff pages and operations alike."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.states import MessageState
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit
+from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
-from voxanne.tenancy.models import AuditEntry
+from voxanne.tenancy.models import AuditEntry, User
 from voxanne.tenancy.scope import current_scope, org_scope, platform_scope
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
@@ -50,9 +51,9 @@ def _newest(limit: int) -> list[Message]:
     return list(dead.order_by(GAVE_UP_AT.desc())[:limit])
 
 
-def redrive(message_id: UUID, reason: str) -> Redriven:
-    """Puts one dead letter back in the queue, on behalf of operations; ``reason`` enters the audit trail.
-    Asked twice at once, one of the two does it."""
+def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) -> Redriven:
+    """Puts one dead letter back in the queue and says so in the audit trail, in the name of ``actor`` (None:
+    operations). Asked twice at once, one of the two does it. A text about what is over would only expire."""
     org_id = _clinic_of(message_id)
     if org_id is None:
         return Redriven.UNKNOWN
@@ -64,14 +65,24 @@ def redrive(message_id: UUID, reason: str) -> Redriven:
             return Redriven.TOO_LATE
         if not work.redrive(Message, org_id, message_id, FRESH):
             return Redriven.NOT_DEAD
-        AuditEntry.objects.create(
-            org_id=org_id,
-            action="message.redrive",
-            subject=f"{Message._meta.db_table}:{message_id}",
-            reason=reason,
-        )
+        _record(message, "message.redrive", reason, actor)
         hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
     return Redriven.DONE
+
+
+def discard(message: Message, *, reason: str, actor: User | None) -> bool:
+    """Gives one dead letter up. True when this call did it; False when it was not dead any more."""
+    given_up = Settlement(MessageState.CANCELED, error=message.last_error, uses_attempt=False)
+    with org_scope(message.org_id):
+        if not work.move(Message, message.org_id, message.pk, given_up, sources=(MessageState.DEAD_LETTER,)):
+            return False
+        _record(message, "message.discard", reason, actor)
+    return True
+
+
+def _record(message: Message, act: str, reason: str, actor: User | None) -> None:
+    subject = f"{Message._meta.db_table}:{message.pk}"
+    AuditEntry.objects.create(org_id=message.org_id, actor=actor, action=act, subject=subject, reason=reason)
 
 
 def _clinic_of(message_id: UUID) -> UUID | None:

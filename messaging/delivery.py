@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent, tries
+from messaging import consent, pauses, tries
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -59,8 +59,10 @@ def prepare(message: Message) -> Prepared | Settlement:
     if message.expires_at <= now:
         return Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False)
     begun = tries.begin(message)
-    if begun is None:
+    if begun.opted_out:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
+    if begun.id is None:
+        return pauses.held(message, begun.paused)
     if message.first_attempted_at is None:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
@@ -90,8 +92,10 @@ def status_callback_url(message_id: UUID) -> str:
 
 
 def record_try(message: Message, try_id: UUID, answer: Answer) -> None:
-    """Completes the try's row, also when its claim was lost meanwhile; a carrier's opt-out enters the ledger."""
+    """Completes the try's row, also when its claim was lost meanwhile; a carrier's opt-out enters the ledger, and a
+    fault of the whole account holds the clinic's other texts back."""
     tries.end(try_id, answer)
+    pauses.pause_for(message.org_id, answer)
     if answer.outcome is TryOutcome.OPTED_OUT:
         consent.record_carrier_block(message)
 

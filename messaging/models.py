@@ -206,10 +206,13 @@ class SenderAccount(Owned):
     api_key = models.CharField(max_length=34, blank=True, default="")
     api_secret = EncryptedTextField(blank=True, default="")
     messaging_service_sid = models.CharField(max_length=34, blank=True, default="")
+    # Set by messaging/pauses.py alone: with a reason, the clinic's texts are held back.
     paused_reason = models.CharField(max_length=200, blank=True, default="")
+    paused_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "sender_accounts"
+        permissions: ClassVar = [("pause_senderaccount", "Can pause and resume sending")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["org"], name="one_sender_a_clinic"),
             models.UniqueConstraint(fields=["number"], name="a_sender_belongs_to_one_clinic"),

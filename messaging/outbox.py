@@ -19,7 +19,9 @@ SMS_QUEUE = "sms"
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
 
-# One statement decides everything: no sender, no row; opted out, a suppressed row; said before, no second row.
+# One statement decides everything: no sender, no row; a number of ours, of whichever clinic, no row (two machines would
+# answer each other); opted out, a suppressed row; said before, no second row; a paused sender, a row that is held back
+# (messaging/pauses.py).
 ENQUEUE = Statement("""
 INSERT INTO sms_delivery_log
     (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
@@ -31,9 +33,13 @@ SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
                            ORDER BY o.created_at DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
-       %(expires_at)s, 0, coalesce(%(not_before)s::timestamptz, now()), '', '', '', now(), now()
+       %(expires_at)s, 0,
+       CASE WHEN sender.paused_reason = '' THEN coalesce(%(not_before)s::timestamptz, now()) ELSE %(expires_at)s END,
+       CASE WHEN sender.paused_reason = '' THEN ''
+            ELSE 'Held: sending is paused for this clinic. ' || sender.paused_reason END,
+       '', '', now(), now()
 FROM sender_accounts sender
-WHERE sender.org_id = %(org)s AND sender.number <> %(recipient)s
+WHERE sender.org_id = %(org)s AND NOT is_patient_number(%(recipient)s)
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
 RETURNING state
 """)
@@ -41,7 +47,8 @@ RETURNING state
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """``status`` is queued, suppressed (opted out) or skipped (no sender, or said before)."""
+    """``status`` is queued, suppressed (opted out) or skipped (no sender, a number of ours, or said
+    before)."""
 
     status: str
     message_id: UUID | None

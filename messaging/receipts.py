@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent, tries
+from messaging import consent, pauses, tries
 from messaging.models import Message
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
@@ -114,7 +114,10 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
         return Settlement(
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )
-    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason)
+    pausing = partial(pauses.pause_for_code, message.org_id, receipt.error_code)
+    return Settlement(
+        MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
+    )
 
 
 def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:

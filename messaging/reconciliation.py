@@ -1,16 +1,34 @@
-"""What became of a text whose answer was lost: asked of the provider's list, never guessed (contract, section 6)."""
+"""What became of a text whose answer was lost: asked of the provider's list, never guessed (contract, section 6).
+
+The list does not always show our words: a trial account puts a line of its own before them, and an account that
+keeps no message bodies shows none. So a text in it is judged by how strong the likeness is:
+
+1. the same words, with or without the trial account's line: ours. Of equal texts to one person the oldest is taken;
+   which of them is whose does not matter, because there are as many texts as messages.
+2. no words, made about when we tried: one that nobody else holds *may* be ours. It may also be another text's to the
+   same phone whose answer was lost at about the same time. Where there is such a text without words for each message
+   that misses one, the first is the first one's, and so on: all are found. Where there are fewer, somebody's text is
+   missing and nobody can tell whose: then nothing is sent again by itself. A receipt, which carries our id, may still
+   tell; after ``LONGEST_DOUBT`` a person is asked to look.
+3. other words, a SID that is another row's, or no words and another time: not ours.
+
+A list is empty when it shows nothing of the first two kinds.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from messaging import tries
-from messaging.models import Message
-from messaging.providers.answers import Listed, ListingFailed
+from messaging.models import DeliveryAttempt, Message
+from messaging.providers.answers import Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import client as twilio
 from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
@@ -19,6 +37,27 @@ from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
 LISTING_WAIT = timedelta(seconds=15)
+# Source: Twilio's pages on trial accounts; it is part of the body from then on.
+TRIAL_LINE = "Sent from your Twilio trial account -"
+# A body that is not kept is blank, or a mark such as **REDACTED** or XXXX stands in its place.
+WITHOUT_WORDS = re.compile(r"[\W_xX]*(?:redacted)?[\W_xX]*", re.IGNORECASE)
+# Clocks differ, and Twilio may take up a request whose answer we no longer wait for.
+MADE_ABOUT_THEN = timedelta(minutes=5)
+LONGEST_DOUBT = timedelta(minutes=15)
+# Messages in these states may still have a text at Twilio that nobody has told us of.
+MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
+IN_DOUBT = (
+    "Twilio has a text to this number that may be this one, without its words. Look at Twilio's log before it is"
+    " sent again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's."""
+
+    text: Listed | None
+    in_doubt: bool = False
 
 
 def resolve(message: Message) -> Settlement:
@@ -29,10 +68,19 @@ def resolve(message: Message) -> Settlement:
     except ListingFailed as error:
         said = f"Twilio could not be asked yet ({error}); it is asked again."
         return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=said)
-    if found is None:
+    if found.in_doubt:
+        return _in_doubt(message, timezone.now())
+    if found.text is None:
         return _after_empty_list(message, timezone.now())
-    settlement = settlement_of(message, Receipt(found.sid, found.status, found.error_code))
-    return settlement.also(partial(tries.note_sid, message, found.sid))
+    settlement = settlement_of(message, Receipt(found.text.sid, found.text.status, found.text.error_code))
+    return settlement.also(partial(tries.note_sid, message, found.text.sid))
+
+
+def _in_doubt(message: Message, now: datetime) -> Settlement:
+    """Waits for a receipt to tell, for so long; then a person is asked."""
+    if now - (message.unknown_since or message.created_at) < LONGEST_DOUBT:
+        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=IN_DOUBT)
+    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=IN_DOUBT)
 
 
 def _after_empty_list(message: Message, now: datetime) -> Settlement:
@@ -51,7 +99,7 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
     return Settlement(MessageState.QUEUED, uses_attempt=False, error=said)
 
 
-def _find_at_twilio(message: Message) -> Listed | None:
+def _find_at_twilio(message: Message) -> Found:
     """The text at Twilio that is this message and no other message's. Raises ListingFailed."""
     listed = twilio.sent_to(
         account_of_clinic(message.org_id),
@@ -59,9 +107,59 @@ def _find_at_twilio(message: Message) -> Listed | None:
         sender=message.sender,
         since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
     )
-    same = [item for item in listed if item.body.strip() == message.body.strip()]
     with org_scope(message.org_id):
-        taken = tries.taken_sids(item.sid for item in same)
-    free = [item for item in same if item.sid not in taken]
-    # The oldest first: of two equal texts the one that was lost first is told apart from the later one.
-    return min(free, key=lambda item: item.created_at or timezone.now(), default=None)
+        taken = tries.taken_sids(item.sid for item in listed)
+        # Twilio's times have whole seconds; within one, its list still has the newest first.
+        free = sorted((item for item in reversed(listed) if item.sid not in taken), key=_made_at)
+        same = [item for item in free if _has_words_of(item, message)]
+        if same:
+            return Found(same[0])
+        return _among_those_without_words(message, [item for item in free if _shows_no_words(item)])
+
+
+def _made_at(item: Listed) -> datetime:
+    return item.created_at or timezone.now()
+
+
+def _has_words_of(item: Listed, message: Message) -> bool:
+    ours = message.body.split()
+    return item.body.split() in (ours, TRIAL_LINE.split() + ours)
+
+
+def _shows_no_words(item: Listed) -> bool:
+    return WITHOUT_WORDS.fullmatch(item.body) is not None
+
+
+def _among_those_without_words(message: Message, wordless: list[Listed]) -> Found:
+    """Rule 2 of this module; ``wordless`` are nobody's, the oldest first. Inside the clinic's scope."""
+    if not wordless:
+        return Found(None)
+    missing = _missing_one(message)
+    tried_at = missing.get(message, message.first_attempted_at or message.created_at)
+    possible = [item for item in wordless if _made_about(item, tried_at)]
+    if not possible:
+        return Found(None)
+    rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
+    if len(possible) < len(rivals):
+        return Found(None, in_doubt=True)
+    return Found(possible[rivals.index(message) if message in rivals else 0])
+
+
+def _made_about(item: Listed, then: datetime) -> bool:
+    return abs(_made_at(item) - then) <= MADE_ABOUT_THEN
+
+
+def _missing_one(message: Message) -> dict[Message, datetime]:
+    """The messages to this phone whose newest try may have left a text at Twilio that no row holds, and when that
+    try began; the earliest first."""
+    newest = DeliveryAttempt.objects.filter(message=OuterRef("pk")).order_by("-started_at")
+    rows = Message.objects.filter(org_id=message.org_id, sender=message.sender, state__in=MAY_MISS_ONE)
+    if not settings.SMS_REDIRECT_TO:
+        rows = rows.filter(recipient=message.recipient)
+    tried = rows.annotate(
+        tried_at=Subquery(newest.values("started_at")[:1]),
+        tried_sid=Subquery(newest.values("provider_sid")[:1]),
+        came_to=Subquery(newest.values("outcome")[:1]),
+    )
+    open_ones = tried.filter(tried_sid="", came_to__in=("", TryOutcome.LOST.value)).order_by("tried_at")
+    return {one: one.tried_at for one in open_ones}

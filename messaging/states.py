@@ -8,15 +8,17 @@ from voxanne.durable.lifecycle import Lifecycle
 
 
 class MessageState(models.TextChoices):
-    QUEUED = "queued", "Queued"
-    SENDING = "sending", "Sending"
-    UNKNOWN = "unknown", "Unknown"
+    """Each with the word that staff read for it."""
+
+    QUEUED = "queued", "Waiting"
+    SENDING = "sending", "Being sent"
+    UNKNOWN = "unknown", "Fate unknown"
     SENT = "sent", "Sent"
     DELIVERED = "delivered", "Delivered"
-    DEAD_LETTER = "dead_letter", "Dead letter"
-    SUPPRESSED = "suppressed", "Suppressed"
-    EXPIRED = "expired", "Expired"
-    CANCELED = "canceled", "Cancelled"
+    DEAD_LETTER = "dead_letter", "Not delivered"
+    SUPPRESSED = "suppressed", "Not sent"
+    EXPIRED = "expired", "Too late"
+    CANCELED = "canceled", "Withdrawn"
 
 
 class MessageKind(models.TextChoices):

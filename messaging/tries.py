@@ -22,20 +22,21 @@ WITH clinic AS (
     SELECT o.plan_version,
            coalesce((SELECT x.opted_out FROM opt_outs x
                      WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s AND x.sender = %(sender)s
-                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
+                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out,
+           coalesce((SELECT s.paused_reason FROM sender_accounts s WHERE s.org_id = %(org)s), '') AS paused
     FROM organizations o WHERE o.id = %(org)s
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL
 ), begun AS (
     INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
-    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out
+    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
     RETURNING id
 ), first AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
     WHERE org_id = %(org)s AND id = %(message)s AND first_attempted_at IS NULL AND EXISTS (SELECT FROM begun)
 )
-SELECT plan_version, (SELECT id FROM begun) FROM clinic
+SELECT plan_version, opted_out, paused, (SELECT id FROM begun) FROM clinic
 """)
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_status = %(http_status)s,
@@ -46,23 +47,25 @@ WHERE id = %(id)s
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A try that may go out: its row, and the clinic at the version of its plan."""
+    """A try's row, and the clinic at the version of its plan. ``id`` is None, and nothing was written, where the text
+    may not go out: the person opted out (the newest line of the ledger decides), or ``paused`` says why none does."""
 
-    id: UUID
+    id: UUID | None
     clinic: ClinicKey
+    opted_out: bool
+    paused: str
 
 
-def begin(message: Message) -> Begun | None:
-    """Writes a new try down; one that never ended belonged to a worker that stopped. None, and nothing is
-    written, where the person asked not to be texted: the newest line of the ledger decides."""
+def begin(message: Message) -> Begun:
+    """Writes a new try down, if one may be made; one that never ended belonged to a worker that stopped."""
     values = {
         "id": new_id(), "message": message.pk, "org": message.org_id, "recipient": message.recipient,
         "sender": message.sender, "now": timezone.now(), "stopped": STOPPED,
     }  # fmt: skip
     row = BEGIN.row(values)
     assert row is not None
-    plan_version, try_id = row
-    return Begun(try_id, ClinicKey(message.org_id, plan_version)) if try_id else None
+    plan_version, opted_out, paused, try_id = row
+    return Begun(try_id, ClinicKey(message.org_id, plan_version), opted_out, paused)
 
 
 def end(try_id: UUID, answer: Answer) -> None:

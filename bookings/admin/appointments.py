@@ -8,7 +8,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bookings.admin.booking_page import BookingPage
@@ -19,10 +21,13 @@ from bookings.models import Appointment, CalendarPush
 from bookings.plan import plan_of
 from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
-from messaging.models import Message
+from messaging.admin.reasons import reason
+from messaging.consent import has_opted_out
+from messaging.models import Message, SenderAccount
 from messaging.phone_numbers import mask
+from messaging.states import MessageKind, MessageState
 from voxanne.staff import people
-from voxanne.staff.asking import Told, WithReasonAndText, asks_about_row
+from voxanne.staff.asking import Told, WithReasonAndText, asks_about_row, no_text
 from voxanne.staff.audit import record_act
 from voxanne.staff.bases import DropdownFilter
 from voxanne.staff.clock import today
@@ -78,6 +83,39 @@ def asked_when(request: HttpRequest) -> str:
     return "all" if otherwise else "upcoming"
 
 
+def what_cancelling_does(request: HttpRequest, visit: Appointment) -> str:
+    """Whose visit it is and when, and what becomes of it; who cannot be texted is not offered a text."""
+    phone = visit.contact.phone
+    if not phone:
+        text = "No text is sent: there is no phone number."
+    elif visit.starts_at <= timezone.now():
+        text = "No text is sent: the visit has begun."
+    elif _takes_no_texts(visit, phone):
+        text = "No text is sent: the patient opted out of texts."
+    else:
+        text = f"A text to {mask(phone)} says so, unless you switch that off."
+    if not text.startswith("A text"):
+        no_text(request)
+    whose = visit.patient_name or visit.contact.name or "A patient without a name"
+    when = clinic_time(visit, visit.starts_at, zone=True)
+    return (
+        f"{whose}, {when}: {visit.service.name} with {visit.provider.name}. The time is free for others at once, and"
+        f" texts about the visit that still wait are withdrawn. {text}"
+    )
+
+
+def _takes_no_texts(visit: Appointment, phone: str) -> bool:
+    sender = SenderAccount.objects.filter(org_id=visit.org_id).values_list("number", flat=True).first()
+    return sender is None or has_opted_out(visit.org_id, sender=sender, recipient=phone)
+
+
+def _text_that_tells(visit: Appointment) -> str:
+    """Whether the patient hears of it. In the words of what was written, not of what was asked for."""
+    texts = Message.objects.filter(org_id=visit.org_id, about=about(visit.pk), kind=MessageKind.CANCELLED)
+    text = texts.first()
+    return "The patient is texted." if text and text.state == MessageState.QUEUED else "No text is sent."
+
+
 @admin.register(Appointment)
 class AppointmentAdmin(BookingPage):
     list_display = (clock("When", "starts_at"), "patient", "service", "provider", "status_badge", "source")
@@ -92,6 +130,7 @@ class AppointmentAdmin(BookingPage):
         ("source", OfChoices),
     )
     search_fields = ("patient_name", "contact__name", "contact__phone", "=confirmation_code")
+    masked_fields = ("contact__phone",)
     search_help_text = "Patient's name, phone number or its last digits, or confirmation code"
     actions_detail = ("cancel",)
     readonly_fields = (
@@ -109,17 +148,21 @@ class AppointmentAdmin(BookingPage):
         "cancel_reason",
         "to_call",
         "booked",
+        "book_again",
     )
     change_form_after_template = "bookings/visit_panels.html"
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         keeps_contacts = people.holds(request, "messaging.change_contact", obj)
+        may_book = people.holds(request, self.permission("add"), obj)
+        again = ["book_again"] if may_book else []
+        cancelled = ["cancel_reason", *again] if obj is not None and obj.status == "cancelled" else []
         # A cross beside "on purpose" on every ordinary visit reads as an alarm.
         overlap = ["overlaps_knowingly"] if obj is not None and obj.overlaps_knowingly else []
         return [
             (
                 "Visit",
-                {"fields": ["status_badge", "starts", "ends", "to_provider", "to_service", "cancel_reason"]},
+                {"fields": ["status_badge", "starts", "ends", "to_provider", "to_service", *cancelled]},
             ),
             (
                 "Patient",
@@ -169,7 +212,7 @@ class AppointmentAdmin(BookingPage):
     @asks_about_row(
         "Cancel visit",
         question="Cancel this visit?",
-        explanation="Its time is free at once, and texts that still wait about it are withdrawn.",
+        explanation=what_cancelling_does,
         yes="Yes, cancel it",
         permission=MAY_CANCEL,
         form=WithReasonAndText,
@@ -179,12 +222,15 @@ class AppointmentAdmin(BookingPage):
     def cancel(self, request: HttpRequest, visit: Appointment, given: dict[str, Any]) -> Told:
         with org_scope(visit.org_id):
             done = cancel(
-                plan_of(visit.org_id), visit, reason=given["reason"], tell_patient=given["tell_patient"]
+                plan_of(visit.org_id),
+                visit,
+                reason=given["reason"],
+                tell_patient=given.get("tell_patient", False),
             )
         if not done:
             return Told(f"Nothing to cancel: the visit is {visit.get_status_display().lower()}.", done=False)
         record_act(request, visit, "appointment.cancel", given["reason"])
-        return Told("The visit is cancelled.")
+        return Told(f"The visit is cancelled. {_text_that_tells(visit)}")
 
     @shown("Patient", ordering="patient_name")
     def patient(self, visit: Appointment) -> str:
@@ -228,6 +274,17 @@ class AppointmentAdmin(BookingPage):
             else "–"
         )
 
+    @shown("Another time")
+    def book_again(self, visit: Appointment) -> SafeString:
+        """Leads to the booking page filled in. The address names the visit alone, and nothing of the patient."""
+        page = reverse("admin:bookings_appointment_add")
+        return format_html(
+            '<a class="staff-button" href="{}?clinic={}&amp;again={}">Book again</a>',
+            page,
+            visit.org_id,
+            visit.pk,
+        )
+
     @shown("Booked")
     def booked(self, visit: Appointment) -> str:
         return clinic_time(visit, visit.created_at)
@@ -265,7 +322,7 @@ def _text_row(text: Message) -> tuple[Any, ...]:
         link(page_of("messaging_message", text.pk), text.get_kind_display()),
         label(text.get_state_display(), TEXT_TONES[text.state]),
         clinic_time(text, text.created_at),
-        text.last_error or "–",
+        reason(text),
     )
 
 

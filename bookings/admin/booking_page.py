@@ -10,9 +10,10 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -95,6 +96,7 @@ class BookingForm(forms.Form):
     def __init__(self, plan: ClinicPlan, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.plan = plan
+        self.fields["at"].help_text = f"On the clinic's clock ({plan.zone.key})."
         default = plan.service(None)
         self.fields["service"].choices = [(str(service.id), service.name) for service in plan.services]  # type: ignore[attr-defined]
         self.fields["service"].initial = str(default.id) if default else None
@@ -167,12 +169,33 @@ class BookingPage(ClinicAdmin):
             )
         with org_scope(clinic.pk):
             plan = plan_of(clinic.pk)
-        form = BookingForm(plan, request.POST or None)
+        form = BookingForm(plan, request.POST or None, initial=self._as_before(request, clinic))
         if request.method == "POST" and form.is_valid():
             booked = _through_the_door(form)
             if booked is not None:
                 return self._booked(request, booked)
         return self._page(request, form, f"Book a visit at {plan.name}", "Book the visit")
+
+    def _as_before(self, request: HttpRequest, clinic: Organization) -> dict[str, Any]:
+        """What is known of the visit that is booked again (``?again=<id>``): whose it was, and for what. Raises Http404
+        for one that the person may not see."""
+        if not request.GET.get("again"):
+            return {}
+        visit = self.row(request, request.GET["again"])
+        if visit.org_id != clinic.pk:
+            raise Http404("That visit is another clinic's.")
+        known = {
+            "patient_name": visit.patient_name or visit.contact.name,
+            "phone": visit.contact.phone or "",
+            "email": visit.contact.email,
+            "service": str(visit.service_id),
+            "provider": str(visit.provider_id),
+            "minutes": (visit.ends_at - visit.starts_at) // timedelta(minutes=1),
+        }
+        if visit.starts_at <= timezone.now():
+            return known
+        local = visit.starts_at.astimezone(clinic.zone)
+        return {**known, "day": local.date(), "at": local.time()}
 
     def _booked(self, request: HttpRequest, booked: Booked) -> HttpResponse:
         visit = self.row(request, str(booked.appointment_id))

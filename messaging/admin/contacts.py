@@ -43,6 +43,7 @@ class ContactAdmin(ClinicAdmin):
     list_display = ("name_or_not", "phone_masked", "language", clock("Known since", "created_at"))
     list_filter = (("org", OfClinic), ("created_at", WholeDays))
     search_fields = ("name", "phone", "email")
+    masked_fields = ("phone", "email")
     search_help_text = "Name, e-mail address, or the last digits of a number"
     ordering = ("name", "pk")
     readonly_fields = ("other_names", "consent_source", "consent_at")

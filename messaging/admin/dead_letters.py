@@ -6,26 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 
+from messaging.dead_letters import Redriven, discard, redrive
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.states import MessageState
-from voxanne.durable import work
-from voxanne.durable.hints import hint_on_commit
-from voxanne.durable.settlement import Settlement
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
-from voxanne.staff.audit import record_act
+from voxanne.staff.people import person
 from voxanne.staff.rows import RowButton
 
 MAY_REDRIVE = "messaging.redrive_message"
 MAY_DISCARD = "messaging.discard_message"
 MOST_COUNTED = 99
 
-REDRIVE = "The text is put back in the queue and tried again as if it were new."
-DISCARD = "The text is given up: it will not be sent, and it no longer asks for attention."
-# The number at the provider is kept: it tells the old try from the new one when an answer is lost.
-FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
+REDRIVE = "The text is tried again as if it were new. Mend what kept it from arriving first, or it will end here again."
+DISCARD = (
+    "It will not be sent, and it no longer asks for attention. Tell the patient in another way if it matters."
+)
 
 
 def is_dead(message: Message) -> bool:
@@ -33,53 +29,35 @@ def is_dead(message: Message) -> bool:
 
 
 ROW_BUTTONS = (
-    RowButton("redrive", "Redrive", MAY_REDRIVE, is_dead),
+    RowButton("redrive", "Send again", MAY_REDRIVE, is_dead),
     RowButton("discard", "Discard", MAY_DISCARD, is_dead),
 )
-
-
-def redrive(request: HttpRequest, message: Message) -> bool:
-    """Puts one dead letter back in the queue and says so in the trail. True when this call did it; False when it
-    was not dead any more, or its time has passed: a text about what is over would only expire."""
-    if message.expires_at <= timezone.now():
-        return False
-    if not work.redrive(Message, message.org_id, message.pk, FRESH):
-        return False
-    record_act(request, message, "message.redrive")
-    hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk)
-    return True
-
-
-def discard(request: HttpRequest, message: Message, reason: str) -> bool:
-    """Gives one dead letter up. True when this call did it; False when it was not dead any more."""
-    given_up = Settlement(MessageState.CANCELED, error=message.last_error, uses_attempt=False)
-    if not work.move(Message, message.org_id, message.pk, given_up, sources=(MessageState.DEAD_LETTER,)):
-        return False
-    record_act(request, message, "message.discard", reason)
-    return True
 
 
 class DeadLetterActs:
     """The acts, for the messages' page."""
 
     @asks_about_row(
-        "Redrive",
+        "Send again",
         question="Send this text again?",
         explanation=REDRIVE,
-        yes="Yes, redrive it",
+        yes="Yes, send it again",
         permission=MAY_REDRIVE,
         icon="replay",
     )
     def redrive(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
-        if redrive(request, message):
-            return Told("The text is back in the queue.")
-        if not is_dead(message):
-            return Told(f"Nothing to redrive: the text is {message.get_state_display().lower()}.", done=False)
-        return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+        match redrive(message.pk, actor=person(request)):
+            case Redriven.DONE:
+                return Told("The text waits to be sent again.")
+            case Redriven.TOO_LATE:
+                return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+        return Told(
+            f'Nothing to send again: the text is marked "{message.get_state_display()}" now.', done=False
+        )
 
     @asks_about_row(
         "Discard",
-        question="Give this text up?",
+        question="Discard this text?",
         explanation=DISCARD,
         yes="Yes, discard it",
         permission=MAY_DISCARD,
@@ -88,26 +66,31 @@ class DeadLetterActs:
         grave=True,
     )
     def discard(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
-        if discard(request, message, given["reason"]):
+        if discard(message, reason=given["reason"], actor=person(request)):
             return Told("The text is discarded.")
-        return Told(f"Nothing to discard: the text is {message.get_state_display().lower()}.", done=False)
+        return Told(
+            f'Nothing to discard: the text is marked "{message.get_state_display()}" now.', done=False
+        )
 
     @asks_about_rows(
-        "Redrive selected",
+        "Send selected again",
         question="Send these texts again?",
         explanation=REDRIVE,
-        yes="Yes, redrive them",
+        yes="Yes, send them again",
         permission=MAY_REDRIVE,
     )
     def redrive_selected(
         self, request: HttpRequest, messages: Sequence[Message], given: dict[str, Any]
     ) -> Told:
-        done = sum(redrive(request, message) for message in messages)
-        return _told(done, len(messages), "redriven", "not a dead letter any more, or their time has passed")
+        actor = person(request)
+        done = sum(redrive(message.pk, actor=actor) is Redriven.DONE for message in messages)
+        return _told(
+            done, len(messages), "to be sent again", "their time has passed, or they have gone out meanwhile"
+        )
 
     @asks_about_rows(
         "Discard selected",
-        question="Give these texts up?",
+        question="Discard these texts?",
         explanation=DISCARD,
         yes="Yes, discard them",
         permission=MAY_DISCARD,
@@ -117,8 +100,11 @@ class DeadLetterActs:
     def discard_selected(
         self, request: HttpRequest, messages: Sequence[Message], given: dict[str, Any]
     ) -> Told:
-        done = sum(discard(request, message, given["reason"]) for message in messages)
-        return _told(done, len(messages), "discarded", "not a dead letter any more")
+        actor = person(request)
+        done = sum(discard(message, reason=given["reason"], actor=actor) for message in messages)
+        return _told(
+            done, len(messages), "discarded", "they have gone out meanwhile, or were discarded before"
+        )
 
 
 def _told(done: int, asked: int, verb: str, otherwise: str) -> Told:

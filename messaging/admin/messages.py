@@ -7,10 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
+from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
@@ -68,12 +70,12 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     list_display = (
         clock("Written", "created_at"),
         "kind",
+        "to_whom",
         "state_badge",
-        "recipient_masked",
-        "attempts",
+        "why",
         age("Age", "created_at"),
     )
-    list_select_related = ("org",)
+    list_select_related = ("org", "contact")
     list_filter = (
         ("org", OfClinic),
         ("state", OfChoices),
@@ -82,6 +84,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         ("created_at", WholeDays),
     )
     search_fields = ("contact__name", "recipient")
+    masked_fields = ("recipient",)
     search_help_text = "A contact's name, or a number or its last digits"
     ordering = ("-created_at",)
     actions = ("redrive_selected", "discard_selected")
@@ -156,6 +159,13 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     state_badge = badge("State", "state", STATE_TONES)
 
     @shown("To")
+    def to_whom(self, message: Message) -> SafeString | str:
+        name = message.contact.name if message.contact else ""
+        if not name:
+            return mask(message.recipient)
+        return format_html('{}<br><span class="staff-quiet">{}</span>', name, mask(message.recipient))
+
+    @shown("To")
     def recipient_masked(self, message: Message) -> str:
         return mask(message.recipient)
 
@@ -177,7 +187,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
 
     @shown("What happened")
     def why(self, message: Message) -> str:
-        return message.last_error or NOTHING
+        return reason(message)
 
     @shown("Written")
     def written_at(self, message: Message) -> str:
@@ -206,6 +216,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     list_select_related = ("org", "contact")
     list_filter = (("org", OfClinic), ("created_at", WholeDays))
     search_fields = ("contact__name", "sender", "=keyword")
+    masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
     readonly_fields = ("sender_masked", "to_contact", "said")
@@ -241,7 +252,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
 def texts_needing_attention(request: HttpRequest) -> Figure:
     number = counted(open_dead_letters())
     url = f"{reverse('admin:messaging_message_changelist')}?state__exact=dead_letter"
-    note = "given up, waiting for a person" if number != "0" else "none was given up"
+    note = "not delivered, waiting for a person" if number != "0" else "none was left undelivered"
     return Figure("Texts needing attention", number, note, url, alarming=number != "0")
 
 

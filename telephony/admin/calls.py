@@ -103,6 +103,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         ("ended_group", OfChoices),
     )
     search_fields = ("from_number", "=vapi_call_id", "=twilio_call_sid")
+    masked_fields = ("from_number",)
     search_help_text = "A number or its last digits, or a provider's id of the call"
     ordering = ("-created_at",)
     inlines = (ToolInvocationInline, CallEventInline, CallCommandInline)

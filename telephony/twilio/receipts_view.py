@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from messaging.receipts import Receipt, apply_receipt
 from messaging.senders import account_at
 from monitoring.errors import error_response
+from telephony.database_faults import answer_to
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
 from voxanne.statements import Statement
@@ -28,8 +29,8 @@ def message_status(request: HttpRequest, message_id: UUID) -> HttpResponse:
     try:
         clinic = OF_MESSAGE.row([message_id])
         return _apply(request, ClinicKey(*clinic) if clinic else None, message_id)
-    except DatabaseError:
-        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except DatabaseError as error:
+        return answer_to(error)
 
 
 @csrf_exempt
@@ -40,8 +41,8 @@ def message_status_by_sid(request: HttpRequest) -> HttpResponse:
         rows = OF_SID.rows([text(request.POST.get("MessageSid"), 40)])
         clinic = ClinicKey(*rows[0][:2]) if len(rows) == 1 else None
         return _apply(request, clinic, rows[0][2] if clinic else None)
-    except DatabaseError:
-        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except DatabaseError as error:
+        return answer_to(error)
 
 
 def _apply(request: HttpRequest, clinic: ClinicKey | None, message_id: UUID | None) -> HttpResponse:

@@ -14,6 +14,7 @@ from messaging.senders import account_at
 from monitoring import metrics
 from monitoring.errors import error_response
 from telephony import ledger
+from telephony.database_faults import answer_to
 from telephony.twilio.received_texts import arrival_of
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
@@ -42,7 +43,7 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
         if not received.sid or not received.sender:
             return error_response(400, "invalid_request", "A text has a MessageSid and a From.")
         ledger.take_in(clinic.org_id, arrival_of(received))
-    except DatabaseError:
-        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except DatabaseError as error:
+        return answer_to(error)
     metrics.observe_webhook_ack("twilio", time.perf_counter() - began)
     return HttpResponse(NO_REPLY, content_type="text/xml")

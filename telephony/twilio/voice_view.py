@@ -20,8 +20,8 @@ from bookings.plan import ClinicPlan, clinic_plan
 from messaging.providers.twilio.client import platform_account
 from messaging.senders import account_at
 from monitoring import metrics
-from monitoring.errors import error_response
 from telephony import missed_calls
+from telephony.database_faults import answer_to
 from telephony.dial_outcomes import ENDED, NOBODY_TOOK_IT, Verdict, verdict_of
 from telephony.line_keeping import refresh_where_it_changed
 from telephony.lines import Line, Stage, clinic_dialled_at, line_of
@@ -67,8 +67,8 @@ def call_status(request: HttpRequest) -> HttpResponse:
     """The number's own word that a call is over: it comes even where our voice address never answered."""
     try:
         return _note_status(request)
-    except DatabaseError:
-        return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except DatabaseError as error:
+        return answer_to(error)
 
 
 def _always_twiml(

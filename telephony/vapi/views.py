@@ -16,6 +16,7 @@ from monitoring import metrics
 from monitoring.errors import error_response
 from telephony import ledger
 from telephony.clinics import clinic_of_call
+from telephony.database_faults import OUTAGE, answer_to
 from telephony.tools.answering import APOLOGY
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
 from telephony.vapi.arrivals import arrival_of
@@ -78,8 +79,7 @@ def _answer(request: HttpRequest, *, only_tools: bool) -> HttpResponse:
     except MalformedPayload as error:
         return error_response(400, "invalid_request", str(error))
     except DatabaseError as error:
-        logger.warning("vapi_message_failed", kind=type(error).__name__)
-        return _while_database_is_away(request, body)
+        return _without_the_database(request, body, error)
 
 
 def _announced_bytes(request: HttpRequest) -> int | None:
@@ -102,16 +102,16 @@ def _reply(door: Door, message: ServerMessage) -> dict[str, Any]:
     return {}
 
 
-def _while_database_is_away(request: HttpRequest, body: bytes) -> HttpResponse:
-    """What Vapi can do when nothing can be looked up: ring the clinic, else speak. It ignores every status but 200."""
+def _without_the_database(request: HttpRequest, body: bytes, error: DatabaseError) -> HttpResponse:
+    """What Vapi can do when nothing can be looked up or kept: ring the clinic, else speak. It ignores every status but
+    200, so where it waits for an answer it gets one, whatever the fault."""
     try:
         message = parse(body)
-    except MalformedPayload as error:
-        return error_response(400, "invalid_request", str(error))
-    if message.type == "assistant-request":
-        destination = line_as_destination(request, body, message)
-        if destination is not None:
-            return JsonResponse(destination)
-    if message.type in REPLIES:
-        return JsonResponse(clinic_unknown(message, APOLOGY))
-    return error_response(503, "database_unavailable", "The database cannot be reached; send it again.")
+    except MalformedPayload as malformed:
+        return error_response(400, "invalid_request", str(malformed))
+    if message.type not in REPLIES:
+        return answer_to(error)
+    level = logger.warning if isinstance(error, OUTAGE) else logger.error
+    level("vapi_message_failed", type=message.type, kind=type(error).__name__)
+    destination = line_as_destination(request, body, message) if message.type == "assistant-request" else None
+    return JsonResponse(destination or clinic_unknown(message, APOLOGY))

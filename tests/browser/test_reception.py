@@ -42,7 +42,7 @@ def test_an_operator_redrives_a_dead_letter_by_keyboard_alone(
 ) -> None:
     sign_in(page, str(live_server), "operator")
     page.goto(f"{live_server}/admin/messaging/message/?state__exact=dead_letter")
-    redrive = page.get_by_role("button", name="Redrive", exact=True)
+    redrive = page.get_by_role("button", name="Send again", exact=True)
     for _ in range(120):
         page.keyboard.press("Tab")
         if redrive.evaluate("button => button === document.activeElement"):
@@ -51,7 +51,7 @@ def test_an_operator_redrives_a_dead_letter_by_keyboard_alone(
     page.keyboard.press("Enter")
 
     dialog = page.get_by_role("dialog", name="Send this text again?")
-    yes = dialog.get_by_role("button", name="Yes, redrive it")
+    yes = dialog.get_by_role("button", name="Yes, send it again")
     expect(yes).to_be_visible()
     for _ in range(6):
         if yes.evaluate("button => button === document.activeElement"):
@@ -60,7 +60,7 @@ def test_an_operator_redrives_a_dead_letter_by_keyboard_alone(
     expect(yes).to_be_focused()
     page.keyboard.press("Enter")
 
-    expect(page.get_by_text("The text is back in the queue.")).to_be_visible()
+    expect(page.get_by_text("The text waits to be sent again.")).to_be_visible()
     with platform_scope("check"):
         message = Message.objects.get()
         assert (message.state, message.attempts) == ("queued", 0)
@@ -72,7 +72,7 @@ def test_a_dialog_is_left_with_escape_and_changes_nothing(
     sign_in(page, str(live_server), "elm-street-manager")
     page.goto(f"{live_server}/admin/messaging/message/?state__exact=dead_letter")
     page.get_by_role("button", name="Discard", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Give this text up?")
+    dialog = page.get_by_role("dialog", name="Discard this text?")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -89,7 +89,7 @@ def test_selected_texts_are_discarded_after_a_page_that_asks(
     page.get_by_label("Select record").first.check()
     page.get_by_label("Select action to run").select_option("discard_selected")
     page.get_by_role("button", name="Run").click()
-    expect(page.get_by_role("heading", name="Give these texts up?").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Discard these texts?").first).to_be_visible()
     page.get_by_label("Reason").fill("Carrier fault")
     page.get_by_role("button", name="Yes, discard them").click()
     expect(page.get_by_text("1 discarded.")).to_be_visible()

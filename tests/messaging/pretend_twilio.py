@@ -42,6 +42,7 @@ class PretendTwilio:
     how: str = "accepted"
     arrives: bool = True
     lists: bool = True
+    keeps_bodies: bool = True
     # What happens between Twilio's taking of the text and the answer's reaching us.
     meanwhile: Callable[[], None] | None = None
     _serial: Any = field(default_factory=lambda: count(1))
@@ -79,4 +80,7 @@ class PretendTwilio:
         if not self.lists:
             raise ListingFailed("a test says so")
         found = [text for text in self.taken if text.recipient == recipient and text.at >= since]
-        return [Listed(text.sid, text.status, text.body, text.at) for text in reversed(found)]
+        return [
+            Listed(text.sid, text.status, text.body if self.keeps_bodies else "", text.at)
+            for text in reversed(found)
+        ]

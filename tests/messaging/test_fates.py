@@ -57,11 +57,12 @@ class Fates(RuleBasedStateMachine):
     """Texts to one person, some in the same words, through every mishap we know of."""
 
     clinic: ClassVar[Clinic]
+    keeps_bodies: ClassVar[bool]
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.twilio = PretendTwilio()
+        self.twilio = PretendTwilio(keeps_bodies=self.keeps_bodies)
         self.patch.setattr(twilio, "send", self.twilio.send)
         self.patch.setattr(twilio, "sent_to", self.twilio.sent_to)
         self.savepoint = transaction.savepoint()
@@ -211,8 +212,9 @@ class Fates(RuleBasedStateMachine):
         self.nothing_is_on_a_phone_twice_unasked()
 
 
-def test_no_text_is_doubled_or_lost_whatever_happens(elm: Clinic) -> None:
-    Fates.clinic = elm
+@pytest.mark.parametrize("keeps_bodies", [True, False], ids=["bodies listed", "bodies hidden"])
+def test_no_text_is_doubled_or_lost_whatever_happens(elm: Clinic, keeps_bodies: bool) -> None:
+    Fates.clinic, Fates.keeps_bodies = elm, keeps_bodies
     run_state_machine_as_test(
         Fates,
         settings=settings(

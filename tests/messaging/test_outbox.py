@@ -36,6 +36,13 @@ def texts(clinic: Clinic) -> list[Message]:
         return list(Message.objects.order_by("created_at", "dedupe_key"))
 
 
+def numbers_of(clinic: Clinic) -> list[str]:
+    """The clinic's line, and a number that it texts from and takes no calls on."""
+    with platform_scope("test data"):
+        SenderAccount.objects.filter(org=clinic.org).update(number="+14155550123")
+    return [clinic.number, "+14155550123"]
+
+
 def opted(clinic: Clinic, out: bool, *, sender: str = "", recipient: str = PATIENT) -> None:
     with org_scope(clinic.id):
         consent.record(
@@ -165,3 +172,11 @@ def test_a_withdrawal_reaches_its_own_clinics_texts_alone(elm: Clinic, oak: Clin
     with org_scope(elm.id):
         assert cancel_about(elm.id, "appointment:1") == 0
     assert texts(oak)[0].state == MessageState.QUEUED
+
+
+def test_no_text_goes_to_a_number_of_ours_whichever_clinics_it_is(elm: Clinic, oak: Clinic) -> None:
+    """Two machines would answer each other; and one clinic's patients are not told of in another's inbox."""
+    for ours in (elm.number, *numbers_of(oak)):
+        assert write(elm, recipient=ours, dedupe_key=f"to-{ours}") == Enqueued("skipped", None), ours
+    assert texts(elm) == []
+    assert write(elm).status == "queued"

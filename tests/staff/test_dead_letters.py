@@ -58,7 +58,7 @@ def test_redriving_twice_changes_nothing_more(client: Client, elms: Furnished) -
     message = elms.one(Message)
     client.post(f"{LIST}{message.pk}/redrive/", YES)
     again = client.post(f"{LIST}{message.pk}/redrive/", YES)
-    assert told(again)[-1] == "Nothing to redrive: the text is queued."
+    assert told(again)[-1] == 'Nothing to send again: the text is marked "Waiting" now.'
     assert len(trail("message.redrive")) == 1
 
 
@@ -95,7 +95,7 @@ def test_a_discarded_text_is_cancelled_with_its_reason_in_the_trail(client: Clie
     (line,) = trail("message.discard")
     assert line.reason == "Patient was called instead"
     again = client.post(f"{LIST}{message.pk}/discard/", {**YES, "reason": "again"})
-    assert told(again)[-1] == "Nothing to discard: the text is cancelled."
+    assert told(again)[-1] == 'Nothing to discard: the text is marked "Withdrawn" now.'
     assert len(trail("message.discard")) == 1
 
 
@@ -126,7 +126,7 @@ def test_selected_texts_are_redriven_once_confirmed(client: Client, elms: Furnis
     confirmed = selected("redrive_selected", messages, confirmed="yes", **YES)
     response = client.post(LIST, confirmed)
     assert told(response) == [
-        "3 redriven. 1 left alone: not a dead letter any more, or their time has passed."
+        "3 to be sent again. 1 left alone: their time has passed, or they have gone out meanwhile."
     ]
     assert [reload(message).state for message in messages] == ["queued"] * 3 + ["delivered"]
     client.post(LIST, confirmed)

@@ -14,8 +14,8 @@ from django.utils import timezone
 from monitoring.gauges import oldest_waiting, read_gauge
 from monitoring.metrics import CALLS_REPORTED, WEBHOOKS
 from telephony.models import WebhookDelivery
-from telephony.webhooks_monitored import dead_webhooks, unreported_calls
 from telephony.payloads import packed
+from telephony.webhooks_monitored import dead_webhooks, unreported_calls
 from tests.clinics import Clinic
 from tests.telephony.webhooks import fresh, work_off
 from voxanne.tenancy.models import AuditEntry, User

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from tests.clinics import Clinic
 from tests.tenancy.subprocesses import of_the_suite
@@ -53,8 +53,8 @@ def test_after_a_restart_of_the_server_the_next_request_works(
     with org_scope(elm.id):
         assert Membership.objects.exists()
     end_session_from_outside()
-    monkeypatch.setattr(connection, "health_check_enabled", True)
-    monkeypatch.setattr(connection, "health_check_done", False)
+    monkeypatch.setattr(connections["default"], "health_check_enabled", True)
+    monkeypatch.setattr(connections["default"], "health_check_done", False)
     with org_scope(elm.id):
         assert Membership.objects.exists()
 
@@ -66,7 +66,7 @@ def test_a_connection_lost_at_the_beginning_of_a_scope_is_an_outage(
     with org_scope(elm.id):
         assert Membership.objects.exists()
     end_session_from_outside()
-    monkeypatch.setattr(connection, "health_check_done", True)
+    monkeypatch.setattr(connections["default"], "health_check_done", True)
     with pytest.raises(OperationalError), org_scope(elm.id):
         pass
     connection.close()

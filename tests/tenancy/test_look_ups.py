@@ -52,7 +52,6 @@ ALSO_OF_CLOSED_CLINICS = {
     "is_number_of_another_clinic",
 }
 YES_OR_NO = {"is_patient_number", "is_number_of_another_clinic"}
-ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number", "clinic_of_webhook"}
 EACH = pytest.mark.parametrize("name", sorted(LOOK_UPS))
 
 

@@ -25,10 +25,10 @@ class Settlement:
     uses_attempt: bool = True
     wait: timedelta = timedelta(0)
     columns: Mapping[str, Any] = field(default_factory=dict)
-    record: Callable[[], None] | None = None
+    record: Callable[[], object] | None = None
     within: Callable[[], None] | None = None
 
-    def also(self, record: Callable[[], None]) -> Settlement:
+    def also(self, record: Callable[[], object]) -> Settlement:
         """The same, leaving this behind too."""
         first = self.record
 

@@ -16,6 +16,7 @@ from voxanne.environment import Environment
 from voxanne.runtime import ports
 from voxanne.runtime.child import start_child
 from voxanne.runtime.faults import RuntimeFault
+from voxanne.runtime.foreground import interrupts_come_to_us
 from voxanne.runtime.leftovers import end_leftovers
 from voxanne.runtime.options import StackOptions, stack_environment, stack_options
 from voxanne.runtime.output import Terminal
@@ -82,7 +83,8 @@ def run() -> int:
     """The stack in the foreground until it is told to stop; 0 then, 1 when it cannot start or go on."""
     terminal, stop = Terminal(), StopRequest()
     stop.install()
-    return _reported(terminal, lambda: _run(terminal, stop))
+    with interrupts_come_to_us():
+        return _reported(terminal, lambda: _run(terminal, stop))
 
 
 def demo() -> int:

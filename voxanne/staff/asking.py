@@ -48,14 +48,26 @@ class WithReason(DialogForm):
 
 
 class WithReasonAndText(WithReason):
-    """Asks for a reason, and whether the patient is told by text."""
+    """Asks for a reason, and whether the patient is told by text, where a text can be sent (``no_text``)."""
 
     tell_patient = forms.BooleanField(
         required=False, initial=True, label="Text the patient about it", widget=UnfoldBooleanSwitchWidget()
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if getattr(self.request, "staff_sends_no_text", False):
+            del self.fields["tell_patient"]
+
+
+def no_text(request: HttpRequest) -> None:
+    """Leaves the question of a text out of this request's dialog: there is nobody to text, or nothing to say."""
+    request.staff_sends_no_text = True  # type: ignore[attr-defined]
+
 
 RowAct = Callable[[Any, HttpRequest, Any, dict[str, Any]], Told]
+# What a dialog says: the same for every row, or told of the row at hand.
+Explanation = str | Callable[[HttpRequest, Any], str]
 RowsAct = Callable[[Any, HttpRequest, Sequence[Any], dict[str, Any]], Told]
 
 
@@ -63,7 +75,7 @@ def asks_about_row(
     name: str,
     *,
     question: str,
-    explanation: str,
+    explanation: Explanation,
     yes: str,
     permission: str,
     form: Any = Sure,
@@ -83,20 +95,20 @@ def asks_about_row(
             messages.add_message(request, messages.SUCCESS if told.done else messages.WARNING, told.text)
             return _back_to(request, admin)
 
-        dialog = {"title": question, "description": explanation, "form_class": form, "form_submit_text": yes}
-        themed = themed_action(
-            confirmed,
-            description=name,
-            icon=icon or None,
-            variant=ActionVariant.DANGER if grave else ActionVariant.PRIMARY,
-            dialog=dialog,
-        )
+        def themed(told: str) -> Any:
+            dialog = {"title": question, "description": told, "form_class": form, "form_submit_text": yes}
+            variant = ActionVariant.DANGER if grave else ActionVariant.PRIMARY
+            return themed_action(
+                confirmed, description=name, icon=icon or None, variant=variant, dialog=dialog
+            )
 
-        @wraps(themed)
+        @wraps(themed(""))
         def guarded(admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
-            if not people.holds(request, permission, admin.row(request, object_id)):
+            row = admin.row(request, object_id)
+            if not people.holds(request, permission, row):
                 raise PermissionDenied
-            response: HttpResponse = themed(admin, request, object_id=object_id)
+            told = explanation if isinstance(explanation, str) else explanation(request, row)
+            response: HttpResponse = themed(told)(admin, request, object_id=object_id)
             return response
 
         # Not the theme's own ``permissions``: it looks those up in the database before there is one.

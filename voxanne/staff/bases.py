@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from django import forms
     from django.contrib import admin
+    from django.http import HttpRequest
 
     ThemedAdmin = admin.ModelAdmin[Any]
     ThemedStackedInline = admin.StackedInline[Any, Any]
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     class DialogForm(forms.Form):
         """A form inside a dialog; ``object_id`` names the row it asks about."""
 
+        request: HttpRequest
         object_id: str | None
 
 else:

@@ -6,7 +6,6 @@ manager keeps to the scope, and these classes ask the person's role at the row's
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar
 
 from django.contrib.admin import ShowFacets
@@ -22,12 +21,10 @@ from voxanne.staff.bases import ThemedAdmin, ThemedFormSet, ThemedStackedInline,
 from voxanne.staff.clock import on_the_clinics_clock
 from voxanne.staff.forms import ClinicForm
 from voxanne.staff.paging import CappedChangeList, CappedPaginator
+from voxanne.staff.searching import as_kept, within_sight
 from voxanne.tenancy.models import Organization
 
 MOST_HISTORY = 200
-
-
-WRITTEN_NUMBER = re.compile(r"^\+?[\d\s().\-/]*\d[\d\s().\-/]*$")
 
 
 class ListedPage(ThemedAdmin):
@@ -46,10 +43,7 @@ class ListedPage(ThemedAdmin):
         return CappedChangeList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """A phone number is found however it is written: (415) 555-0142 is kept as +14155550142."""
-        if WRITTEN_NUMBER.match(search_term):
-            search_term = re.sub(r"\D", "", search_term)
-        return super().get_search_results(request, queryset, search_term)
+        return super().get_search_results(request, queryset, as_kept(search_term))
 
 
 class ClinicAdmin(ListedPage):
@@ -57,6 +51,9 @@ class ClinicAdmin(ListedPage):
 
     form: Any = ClinicForm
     list_select_related: ClassVar[Any] = ("org",)
+    # Search fields that the list masks, and the permission that shows them whole.
+    masked_fields: ClassVar[tuple[str, ...]] = ()
+    shows_whole = "messaging.change_contact"
     # How a row leads to its clinic.
     clinic_column = "org_id"
     zone_path = "org__timezone"
@@ -85,6 +82,20 @@ class ClinicAdmin(ListedPage):
         if allowed is None or allowed == people.roles(request).keys():
             return rows
         return rows.filter(**{f"{self.clinic_column}__in": allowed})
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """What is masked for the person is not searched in parts (see ``searching``)."""
+        whole = people.allowed_clinics(request, self.shows_whole)
+        if (
+            not self.masked_fields
+            or not search_term
+            or whole is None
+            or whole == people.roles(request).keys()
+        ):
+            return super().get_search_results(request, queryset, search_term)
+        fields = self.get_search_fields(request)
+        found = within_sight(search_term, fields, self.masked_fields, (self.clinic_column, whole))
+        return queryset.filter(found), False
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Without those that the person may do at none of their clinics."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from voxanne.staff import people
 from voxanne.tenancy.models import Organization
 
 UTC = ZoneInfo("UTC")
+# Whether the page shown now is read by somebody who sees clinics in several places.
+_tells_zone: ContextVar[bool] = ContextVar("staff_tells_zone", default=False)
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
@@ -28,13 +31,22 @@ def on_the_clinics_clock(view: View) -> View:
     @wraps(view)
     def told(admin: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         object_id = kwargs.get("object_id") or (args[0] if args and isinstance(args[0], str) else None)
-        with timezone.override(zone_for(admin, request, object_id)):
-            response = view(admin, request, *args, **kwargs)
-            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-                response.render()
-            return response
+        token = _tells_zone.set(people.sole_clinic(request) is None)
+        try:
+            with timezone.override(zone_for(admin, request, object_id)):
+                response = view(admin, request, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+                    response.render()
+                return response
+        finally:
+            _tells_zone.reset(token)
 
     return told  # type: ignore[return-value]
+
+
+def tells_zone() -> bool:
+    """Whether a time needs its zone's name beside it on the page shown now."""
+    return _tells_zone.get()
 
 
 def zone_for(admin: Any, request: HttpRequest, object_id: str | None = None) -> ZoneInfo:

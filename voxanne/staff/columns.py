@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from voxanne.staff.clock import tells_zone
+
 Shown = TypeVar("Shown", bound=Callable[..., Any])
 
 NOTHING = "–"
@@ -69,9 +71,14 @@ def age(title: str, field: str) -> Callable[[Model], str]:
     return told
 
 
-def clinic_time(row: Any, at: datetime | None) -> str:
-    """ "Tue 24 Nov 2026, 10:30" on the clock of the row's clinic."""
-    return f"{at.astimezone(row.org.zone):%a %-d %b %Y, %H:%M}" if at else NOTHING
+def clinic_time(row: Any, at: datetime | None, *, zone: bool | None = None) -> str:
+    """ "Tue 24 Nov 2026, 10:30" on the clock of the row's clinic; with the zone ("EST") for those who see several
+    clinics, or as ``zone`` says."""
+    if not at:
+        return NOTHING
+    local = at.astimezone(row.org.zone)
+    named = tells_zone() if zone is None else zone
+    return f"{local:%a %-d %b %Y, %H:%M}{f' {local:%Z}' if named else ''}"
 
 
 def short_span(span: timedelta) -> str:

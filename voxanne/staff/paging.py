@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -41,6 +42,15 @@ class CappedChangeList(ChangeList):
         """Without what the filter form sends empty."""
         given: dict[str, Any] = super().get_filters_params(params)
         return {name: values for name, values in given.items() if any(values)}
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """The declared filters and no others: a look-up of one's own in the address (``recipient__startswith``) would
+        find out, a guess at a time, what the list masks. Raises IncorrectLookupParameters, at which the list starts
+        afresh."""
+        specs, has_filters, left_over, may_have_duplicates, has_active = super().get_filters(request)
+        if left_over:
+            raise IncorrectLookupParameters("The address asks for a filter that this list does not have.")
+        return specs, has_filters, left_over, may_have_duplicates, has_active
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -38,12 +38,12 @@ class Table:
     url_text: str
 
 
-_figures: dict[int, Callable[[HttpRequest], Figure]] = {}
+_figures: dict[int, Callable[[HttpRequest], Figure | None]] = {}
 _tables: dict[int, Callable[[HttpRequest], Table]] = {}
 
 
-def add_figure(place: int, figure: Callable[[HttpRequest], Figure]) -> None:
-    """Puts a figure on the start page; lower places come first."""
+def add_figure(place: int, figure: Callable[[HttpRequest], Figure | None]) -> None:
+    """Puts a figure on the start page; lower places come first. None leaves it out today."""
     _figures[place] = figure
 
 
@@ -68,6 +68,6 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         else ("All clinics" if people.is_operator(request) else "Your clinics"),
         "day": f"{timezone.now().astimezone(zone):%A %-d %B %Y}",
         "zone": clinic.timezone if clinic else "",
-        "figures": [_figures[place](request) for place in sorted(_figures)],
+        "figures": [figure for place in sorted(_figures) if (figure := _figures[place](request)) is not None],
         "tables": [_tables[place](request) for place in sorted(_tables)],
     }

@@ -64,63 +64,68 @@ def unfold_settings(environment: str) -> dict[str, Any]:
 def sidebar() -> list[dict[str, Any]]:
     """What a receptionist needs first, then what a manager sets up, then what operations look after."""
     return [
-        {
-            "items": [
-                _start(),
-                _item("Appointments", "calendar_month", "bookings_appointment"),
-                _item(
-                    "To do",
-                    "task_alt",
-                    "messaging_stafftask",
-                    badge="messaging.admin.staff_tasks.badge_of_open",
-                ),
-                _item("Calls", "call", "telephony_call"),
-                _item("Missed calls", "phone_missed", "telephony_activecall"),
-                _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
-                _item("Received texts", "inbox", "messaging_inboundmessage"),
-                _item("Contacts", "contacts", "messaging_contact"),
-            ]
-        },
-        {
-            "title": "Clinic set-up",
-            "separator": True,
-            "items": [
-                _item("Providers and hours", "stethoscope", "bookings_provider"),
-                _item("Services", "medical_services", "bookings_service"),
-                _item("Closures", "event_busy", "bookings_closure"),
-                _item("Message wording", "edit_note", "messaging_messagetemplate"),
-                _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
-                _item("Phone numbers", "dialpad", "telephony_phonenumber"),
-                _item("Sender", "outgoing_mail", "messaging_senderaccount"),
-                _item("Assistant", "support_agent", "telephony_assistant"),
-                _item("Calendars", "sync", "bookings_calendarconnection"),
-                _item("Clinic", "apartment", "tenancy_organization"),
-                _item("Team", "group", "tenancy_membership"),
-            ],
-        },
-        {
-            "title": "Operations",
-            "separator": True,
-            "items": [
-                _item("Opt-outs", "do_not_disturb_on", "messaging_optout"),
-                _item("Calendar pushes", "event_available", "bookings_calendarpush"),
-                _item("Busy times", "event_note", "bookings_busyblock"),
-                _item("Tool answers", "build", "telephony_toolinvocation"),
-                _item("Webhooks", "webhook", "telephony_webhookdelivery"),
-                _item("Call commands", "settings_phone", "telephony_callcommand"),
-                _item("Tools at Vapi", "handyman", "telephony_toolregistration"),
-                _item("Fire drills", "local_fire_department", "telephony_firedrill"),
-                _item("Text-back pauses", "timer", "telephony_textback"),
-                _item("Audit trail", "history", "tenancy_auditentry"),
-                _item("Vapi credentials", "key", "telephony_vapicredential"),
-                _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
-                _item("Circuits", "electrical_services", "monitoring_breakertransition"),
-                _item("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
-                _item("People", "badge", "tenancy_user"),
-                _item("Sign-ins", "login", "axes_accesslog"),
-                _item("Failed sign-ins", "gpp_maybe", "axes_accessattempt"),
-            ],
-        },
+        {"items": every_day()},
+        {"title": "Clinic set-up", "separator": True, "items": clinic_set_up()},
+        {"title": "Operations", "separator": True, "items": operations()},
+    ]
+
+
+def every_day() -> list[dict[str, Any]]:
+    """What reception looks at all day."""
+    return [
+        _start(),
+        _item("Appointments", "calendar_month", "bookings_appointment"),
+        _item(
+            "To do",
+            "task_alt",
+            "messaging_stafftask",
+            badge="messaging.admin.staff_tasks.badge_of_open",
+        ),
+        _item("Calls", "call", "telephony_call"),
+        _item("Missed calls", "phone_missed", "telephony_activecall"),
+        _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
+        _item("Received texts", "inbox", "messaging_inboundmessage"),
+        _item("Contacts", "contacts", "messaging_contact"),
+    ]
+
+
+def clinic_set_up() -> list[dict[str, Any]]:
+    """What a manager sets up."""
+    return [
+        _item("Providers and hours", "stethoscope", "bookings_provider"),
+        _item("Services", "medical_services", "bookings_service"),
+        _item("Closures", "event_busy", "bookings_closure"),
+        _item("Message wording", "edit_note", "messaging_messagetemplate"),
+        _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
+        _item("Phone numbers", "dialpad", "telephony_phonenumber"),
+        _item("Sender", "outgoing_mail", "messaging_senderaccount"),
+        _item("Assistant", "support_agent", "telephony_assistant"),
+        _item("Calendars", "sync", "bookings_calendarconnection"),
+        _item("Clinic", "apartment", "tenancy_organization"),
+        _item("Team", "group", "tenancy_membership"),
+    ]
+
+
+def operations() -> list[dict[str, Any]]:
+    """What operations look after."""
+    return [
+        _item("Opt-outs", "do_not_disturb_on", "messaging_optout"),
+        _item("Calendar pushes", "event_available", "bookings_calendarpush"),
+        _item("Busy times", "event_note", "bookings_busyblock"),
+        _item("Tool answers", "build", "telephony_toolinvocation"),
+        _item("Webhooks", "webhook", "telephony_webhookdelivery"),
+        _item("Call commands", "settings_phone", "telephony_callcommand"),
+        _item("Tools at Vapi", "handyman", "telephony_toolregistration"),
+        _item("Fire drills", "local_fire_department", "telephony_firedrill"),
+        _item("Text-back pauses", "timer", "telephony_textback"),
+        _item("Audit trail", "history", "tenancy_auditentry"),
+        _item("Vapi credentials", "key", "telephony_vapicredential"),
+        _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
+        _item("Circuits", "electrical_services", "monitoring_breakertransition"),
+        _item("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
+        _item("People", "badge", "tenancy_user"),
+        _item("Sign-ins", "login", "axes_accesslog"),
+        _item("Failed sign-ins", "gpp_maybe", "axes_accessattempt"),
     ]
 
 

@@ -29,7 +29,9 @@ CLINIC_SETUP = frozenset(
     }
 )
 ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
-ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message", "replay_webhookdelivery"})
+ACTIONS_ON_MESSAGES = frozenset(
+    {"redrive_message", "discard_message", "pause_senderaccount", "replay_webhookdelivery"}
+)
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:

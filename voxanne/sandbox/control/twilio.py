@@ -44,7 +44,13 @@ class TwilioControl:
 
     async def add_account(self, request: Request) -> Response:
         body = await json_object(request, "sid", "auth_token")
-        account = Account(sid=body["sid"], auth_token=body["auth_token"], api_keys=body.get("api_keys") or {})
+        account = Account(
+            sid=body["sid"],
+            auth_token=body["auth_token"],
+            api_keys=body.get("api_keys") or {},
+            trial=bool(body.get("trial")),
+            keeps_no_bodies=bool(body.get("keeps_no_bodies")),
+        )
         self._sandbox.accounts.configure(account)
         return JSONResponse({"sid": account.sid}, status_code=201)
 

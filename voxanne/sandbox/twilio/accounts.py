@@ -19,11 +19,14 @@ DEVELOPMENT_TOKEN = "development-twilio-auth-token"  # noqa: S105
 
 @dataclass
 class Account:
-    """``auth_token`` signs webhooks; with ``api_keys`` empty any SK key is accepted."""
+    """``auth_token`` signs webhooks; with ``api_keys`` empty any SK key is accepted. ``trial``: texts begin with
+    Twilio's own line. ``keeps_no_bodies``: the phone shows a text's words, the REST API does not."""
 
     sid: str
     auth_token: str
     api_keys: dict[str, str] = field(default_factory=dict)
+    trial: bool = False
+    keeps_no_bodies: bool = False
 
 
 @dataclass
@@ -78,6 +81,10 @@ class Accounts:
 
     def numbers(self, account_sid: str | None = None) -> list[Number]:
         return [one for one in self._numbers.values() if account_sid in (None, one.account_sid)]
+
+    def account(self, account_sid: str) -> Account | None:
+        """The account, where it was configured."""
+        return self._accounts.get(account_sid)
 
     def signing_token(self, account_sid: str) -> str:
         """The token that signs this account's webhooks."""

@@ -16,6 +16,7 @@ from voxanne.sandbox.twilio.messages import Message
 
 E164 = re.compile(r"(whatsapp:)?\+[1-9]\d{6,14}")
 LONGEST_BODY = 1600
+TRIAL_LINE = "Sent from your Twilio trial account - "
 DEFAULT_OUTCOME_CODES = {"undelivered": 30003, "failed": 30008}
 
 
@@ -27,11 +28,13 @@ def message_from(exchange: Exchange, account_sid: str, accounts: Accounts, setti
     service_sid = form.get("MessagingServiceSid") or None
     send_at = _send_at(form)
     outcome, outcome_code = _outcome(exchange)
+    account = accounts.account(account_sid)
     return Message(
         account_sid=account_sid,
         to=form["To"],
         sender=form.get("From") or _sender_of_service(service_sid, account_sid, accounts),
-        body=form.get("Body", ""),
+        body=(TRIAL_LINE if account and account.trial else "") + form.get("Body", ""),
+        keeps_no_body=account is not None and account.keeps_no_bodies,
         direction="outbound-api",
         status="scheduled" if send_at else ("accepted" if service_sid else "queued"),
         request_received_at=exchange.received_at,

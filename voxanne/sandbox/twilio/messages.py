@@ -35,6 +35,7 @@ class Message:
     outcome_code: int | None = None
     send_at: float | None = None
     receipts: list[str] = field(default_factory=list)
+    keeps_no_body: bool = False
     error_code: int | None = None
     created_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
@@ -57,7 +58,7 @@ class Message:
         return {
             "account_sid": self.account_sid,
             "api_version": API_VERSION,
-            "body": self.body,
+            "body": "" if self.keeps_no_body else self.body,
             "date_created": rfc2822(self.created_at),
             "date_sent": rfc2822(self.sent_at),
             "date_updated": rfc2822(self.updated_at),

@@ -71,6 +71,9 @@ window.gettext = window.gettext || ((text) => text);
             box.setAttribute("role", "dialog");
             box.setAttribute("aria-modal", "true");
             if (title) box.setAttribute("aria-label", title.textContent.trim());
+            // The theme says "Cancel", which beside "Yes, cancel it" leaves open which of the two cancels.
+            const leave = box.querySelector("a[href='#']");
+            if (leave) leave.textContent = "Go back";
             const fields = box.querySelectorAll("textarea, select, input:not([type=hidden])");
             const first = box.querySelector(".errors textarea, .errors input") || fields[0] || box.querySelector("button");
             requestAnimationFrame(() => first && first.focus());

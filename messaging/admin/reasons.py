@@ -1,0 +1,26 @@
+"""What became of a text, in a sentence that a receptionist can act on."""
+
+from __future__ import annotations
+
+from messaging.models import Message
+from messaging.states import MessageState
+
+# Where nothing more particular is known.
+OF_STATE = {
+    MessageState.QUEUED: "It waits for its time.",
+    MessageState.SENDING: "It is being handed to Twilio.",
+    MessageState.UNKNOWN: "Twilio's answer was lost; it is being looked up there and not sent again meanwhile.",
+    MessageState.SENT: "The carrier has it; whether it arrived is not known yet.",
+    MessageState.DELIVERED: "It arrived.",
+    MessageState.DEAD_LETTER: "It could not be delivered.",
+    MessageState.SUPPRESSED: "The patient opted out of texts.",
+    MessageState.EXPIRED: "Its time passed before it could be sent.",
+    MessageState.CANCELED: "It was no longer needed.",
+}
+# What these say of themselves is said better by their state: the last error was of a try that was made good since.
+GOOD = (MessageState.SENT, MessageState.DELIVERED)
+
+
+def reason(message: Message) -> str:
+    state = MessageState(message.state)
+    return OF_STATE[state] if state in GOOD else (message.last_error or OF_STATE[state])

@@ -1,0 +1,166 @@
+"""The number a clinic texts from, its account, and whether its texts are held back just now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldBooleanSwitchWidget
+
+from messaging import pauses
+from messaging.admin.numbers import clean_number
+from messaging.dead_letters import Redriven, redrive
+from messaging.models import SenderAccount
+from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
+from voxanne.staff import people
+from voxanne.staff.asking import Told, WithReason, asks_about_row
+from voxanne.staff.audit import record_act
+from voxanne.staff.clinic_admin import ClinicAdmin
+from voxanne.staff.columns import clinic_time, label, shown
+from voxanne.staff.filters import OfClinic
+from voxanne.staff.forms import SecretsForm
+from voxanne.staff.rows import RowButton, buttons
+from voxanne.staff.start import Figure, add_figure
+
+MAY_PAUSE = "messaging.pause_senderaccount"
+
+
+class SenderForm(SecretsForm):
+    secrets = ("auth_token", "api_secret")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        clinic = cleaned.get("org") or getattr(self.instance, "org", None)
+        if cleaned.get("number") and clinic is not None:
+            try:
+                cleaned["number"] = clean_number(cleaned["number"], clinic.country)
+            except forms.ValidationError as error:
+                self.add_error("number", error)
+            else:
+                if is_anothers_number(cleaned["number"] or "", clinic.pk):
+                    self.add_error("number", ANOTHERS_NUMBER)
+        return cleaned
+
+
+class WhenResumed(WithReason):
+    """Asks why it is well again, and what becomes of the texts that the fault cost."""
+
+    redrive = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Also send again the texts that were given up because of this",
+        widget=UnfoldBooleanSwitchWidget(),
+    )
+
+
+def is_paused(sender: SenderAccount) -> bool:
+    return bool(sender.paused_reason)
+
+
+def is_sending(sender: SenderAccount) -> bool:
+    return not sender.paused_reason
+
+
+@admin.register(SenderAccount)
+class SenderAccountAdmin(ClinicAdmin):
+    """The credentials can be replaced, never read. Sending is paused and resumed by acts, not by typing."""
+
+    form = SenderForm
+    list_display = ("number", "own_account", "sending", "paused_reason")
+    list_filter = (("org", OfClinic),)
+    search_fields = ("number", "org__name")
+    actions_detail = ("pause", "resume")
+    typed = ("number", "account_sid", "auth_token", "api_key", "api_secret", "messaging_service_sid")
+    told = ("sending", "paused_reason", "paused_since")
+    readonly_fields = ("own_account", *told)
+
+    def get_fields(self, request: Any, obj: Any = None) -> Any:
+        if obj is None:
+            return self.typed
+        if self.has_change_permission(request, obj):
+            return (*self.told, *self.typed)
+        return ("number", "own_account", "messaging_service_sid", *self.told)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
+
+    def fits(self, act: str, row: SenderAccount) -> bool:
+        return is_sending(row) if act == "pause" else is_paused(row)
+
+    @asks_about_row(
+        "Pause sending",
+        question="Hold this clinic's texts back?",
+        explanation="Texts wait from now on, and none is lost: they go out when sending is resumed, unless their time"
+        " is over by then.",
+        yes="Yes, pause sending",
+        permission=MAY_PAUSE,
+        form=WithReason,
+        icon="pause_circle",
+        grave=True,
+    )
+    def pause(self, request: HttpRequest, sender: SenderAccount, given: dict[str, Any]) -> Told:
+        if not pauses.pause(sender.org_id, given["reason"], by_a_person=True):
+            return Told("Sending was paused already.", done=False)
+        record_act(request, sender, "sender.pause", given["reason"])
+        return Told("Sending is paused: texts wait until it is resumed.")
+
+    @asks_about_row(
+        "Resume sending",
+        question="Let this clinic's texts go?",
+        explanation="Texts that were held back go out at once. Resume only when what stopped them is mended, or it will"
+        " stop them again.",
+        yes="Yes, resume sending",
+        permission=MAY_PAUSE,
+        form=WhenResumed,
+        icon="play_circle",
+    )
+    def resume(self, request: HttpRequest, sender: SenderAccount, given: dict[str, Any]) -> Told:
+        since = sender.paused_at
+        held = pauses.resume(sender.org_id)
+        if held is None:
+            return Told("Sending was not paused.", done=False)
+        record_act(request, sender, "sender.resume", given["reason"])
+        lost = pauses.given_up_for_it(sender.org_id, since) if given["redrive"] and since else []
+        actor = people.person(request)
+        again = sum(redrive(pk, given["reason"], actor=actor) is Redriven.DONE for pk in lost)
+        return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
+
+    @shown("Sending")
+    def sending(self, sender: SenderAccount) -> SafeString:
+        return label("Paused", "danger") if sender.paused_reason else label("On", "success")
+
+    @shown("Paused since")
+    def paused_since(self, sender: SenderAccount) -> str:
+        return clinic_time(sender, sender.paused_at)
+
+    @shown("Account")
+    def own_account(self, sender: SenderAccount) -> str:
+        return f"Own, {mask_sid(sender.account_sid)}" if sender.account_sid else "The platform's"
+
+
+ROW_BUTTONS = (
+    RowButton("pause", "Pause", MAY_PAUSE, is_sending),
+    RowButton("resume", "Resume", MAY_PAUSE, is_paused),
+)
+
+
+def mask_sid(sid: str) -> str:
+    return f"{sid[:2]}…{sid[-4:]}"
+
+
+def paused_senders(request: HttpRequest) -> Figure | None:
+    """A figure only while texts are held back: nobody needs to read every day that they are not."""
+    paused = SenderAccount.objects.exclude(paused_reason="")[:2]
+    if not paused:
+        return None
+    note = paused[0].paused_reason if len(paused) == 1 else "at several clinics"
+    return Figure(
+        "Sending", "Paused", note, reverse("admin:messaging_senderaccount_changelist"), alarming=True
+    )
+
+
+add_figure(31, paused_senders)

@@ -1,0 +1,135 @@
+"""A clinic's texts held back: by an account-level fault at the provider, or by a person, until a person lets them go.
+
+A held text stays ``queued`` and uses no attempt. It is not due until its time is over (``next_attempt_at`` is its
+``expires_at``), so the claim needs to know nothing of pauses: it finds held texts only to let them expire. They are
+held in three places, each of which reads the sender's row anyway: ``pause`` itself moves what is due, the outbox writes
+new ones so, and ``delivery.prepare`` puts back what becomes due meanwhile (``held``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from messaging.models import Message, SenderAccount
+from messaging.providers.answers import Answer
+from messaging.providers.twilio import outcomes
+from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
+from messaging.states import MessageState
+from monitoring.alerts import Severity, alert
+from voxanne.durable.settlement import Settlement
+from voxanne.tenancy.scope import org_scope
+
+# As the outbox has it.
+HELD = "Held: sending is paused for this clinic. "
+# Class A too, but of one country or one phone: the clinic's other texts go out.
+OF_ONE_RECIPIENT = frozenset({21215, 21219, 21408, 21608, 30018, 30024, 30450, 63015})
+# ``next_attempt_at`` is ``expires_at`` to the microsecond; nobody plans a text for the second in which it expires.
+SAME_MOMENT = timedelta(seconds=1)
+# Several workers may have been at it when the first one's refusal paused the rest.
+REFUSED_TOGETHER = timedelta(minutes=2)
+MOST_AT_ONCE = 500
+CODES_OF_ACCOUNT = (
+    frozenset(code for code, known in CODES.items() if known.fault is Fault.ACCOUNT) - OF_ONE_RECIPIENT
+)
+
+
+def fault_of_account(answer: Answer) -> str:
+    """What an answer to a request to send says of the clinic's whole account, in words; blank when nothing."""
+    if answer.http_status is None:
+        return ""
+    code = answer.error_code
+    fault = outcomes.outcome_of_create(answer.http_status, code, code is not None).fault
+    if fault is not Fault.ACCOUNT or code in OF_ONE_RECIPIENT:
+        return ""
+    if code is None:
+        return f"Twilio refused the account (HTTP {answer.http_status}); check its credentials and our address for it."
+    return spoken_reason(code)
+
+
+def fault_of_account_in_code(code: int | None) -> str:
+    """The same of a receipt's error code."""
+    return spoken_reason(code) if code in CODES_OF_ACCOUNT else ""
+
+
+def pause_for(org_id: UUID, answer: Answer) -> bool:
+    """Pauses where the answer to a request to send shows an account-level fault."""
+    reason = fault_of_account(answer)
+    return bool(reason) and pause(org_id, reason)
+
+
+def pause_for_code(org_id: UUID, code: int | None) -> bool:
+    """Pauses where a receipt's error code shows an account-level fault."""
+    reason = fault_of_account_in_code(code)
+    return bool(reason) and pause(org_id, reason)
+
+
+def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
+    """Holds the clinic's texts back from now on. True when this call did it: then, and only then, operations is
+    alerted. What is with the provider already takes its course."""
+    now = timezone.now()
+    with org_scope(org_id):
+        running = SenderAccount.objects.filter(org_id=org_id, paused_reason="")
+        if not running.update(paused_reason=reason[:200], paused_at=now):
+            return False
+        due = Message.objects.filter(org_id=org_id, state=MessageState.QUEUED, next_attempt_at__lte=now)
+        held = due.filter(expires_at__gt=now).update(
+            next_attempt_at=F("expires_at"), last_error=HELD + reason, updated_at=now
+        )
+        own = SenderAccount.objects.filter(org_id=org_id).exclude(account_sid="").exists()
+        _alert_when_paused(org_id, "by a person" if by_a_person else reason, held=held, own_account=own)
+    return True
+
+
+def _alert_when_paused(org_id: UUID, why: str, *, held: int, own_account: bool) -> None:
+    """A fault of the platform's account strikes every clinic: one alert tells it, and counts the others. What a
+    person gave as the reason stays in the audit trail: nobody knows whom it names."""
+    fingerprint = f"sender_paused:{org_id if own_account else why}"
+    said = f"A clinic's texts are paused: {why}"
+    tell = partial(alert, Severity.CRITICAL, fingerprint, said, org_id=str(org_id), held=held)
+    transaction.on_commit(tell)
+
+
+def reason_of_pause(org_id: UUID) -> str:
+    """Why the clinic's texts are held back; blank when they are not."""
+    with org_scope(org_id):
+        reasons = SenderAccount.objects.filter(org_id=org_id).values_list("paused_reason", flat=True)
+        return reasons.first() or ""
+
+
+def is_paused(org_id: UUID) -> bool:
+    return bool(reason_of_pause(org_id))
+
+
+def resume(org_id: UUID) -> int | None:
+    """Lets the clinic's texts go, those held back at once. Returns how many were held; None when none were to be."""
+    now = timezone.now()
+    with org_scope(org_id):
+        paused = SenderAccount.objects.filter(org_id=org_id).exclude(paused_reason="")
+        if not paused.update(paused_reason="", paused_at=None):
+            return None
+        queued = Message.objects.filter(org_id=org_id, state=MessageState.QUEUED, expires_at__gt=now)
+        held = queued.filter(next_attempt_at__gte=F("expires_at") - SAME_MOMENT)
+        return held.update(next_attempt_at=now, last_error="", updated_at=now)
+
+
+def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:
+    """Texts that the fault itself cost, at most ``MOST_AT_ONCE``: dead letters of an account's fault since then, whose
+    time is not over. They may be redriven when the fault is mended."""
+    with org_scope(org_id):
+        dead = Message.objects.filter(
+            org_id=org_id, state=MessageState.DEAD_LETTER, error_code__in=CODES_OF_ACCOUNT
+        )
+        since = dead.filter(dead_lettered_at__gte=paused_at - REFUSED_TOGETHER, expires_at__gt=timezone.now())
+        return list(since.order_by("dead_lettered_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+
+
+def held(message: Message, reason: str) -> Settlement:
+    """How a claimed text of a paused sender is put back, to wait until its time is over."""
+    columns = {"next_attempt_at": message.expires_at}
+    return Settlement(MessageState.QUEUED, error=HELD + reason, uses_attempt=False, columns=columns)
