@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 
+from bookings.models import Appointment
 from messaging.models import Message
 from telephony.vapi.credentials import digest
 from tests.clinics import Clinic
@@ -22,6 +24,7 @@ SID = "SM" + "7" * 32
 IDS = "SETOF uuid"
 ID_AND_VERSION = "TABLE(org_id uuid, plan_version bigint)"
 ID_VERSION_AND_MESSAGE = "TABLE(org_id uuid, plan_version bigint, message_id uuid)"
+ID_VERSION_AND_VISIT = "TABLE(org_id uuid, plan_version bigint, appointment_id uuid)"
 
 # Each look-up: what it may tell, and how a clinic of ours is asked for.
 Asked = tuple[str, Callable[[Clinic], tuple[Any, ...]]]
@@ -37,6 +40,8 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_message": (ID_AND_VERSION, lambda clinic: (text_of(clinic).pk,)),
     "message_of_sid": (ID_VERSION_AND_MESSAGE, lambda clinic: (text_of(clinic).provider_sid,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
+    "clinic_of_visit": (ID_VERSION_AND_VISIT, lambda clinic: (visit_of(clinic).pk,)),
+    "clinic_of_token": (ID_AND_VERSION, lambda clinic: (clinic.id,)),
 }
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.
 ALSO_OF_CLOSED_CLINICS = {"clinic_of_message", "message_of_sid", "is_patient_number"}
@@ -49,6 +54,11 @@ def text_of(clinic: Clinic) -> Message:
         if found is None:
             found = make_row(Message, clinic.org, provider_sid=SID[:-3] + clinic.org.slug[:3])
     return found
+
+
+def visit_of(clinic: Clinic) -> Appointment:
+    with org_scope(clinic.id):
+        return Appointment.objects.first() or make_row(Appointment, clinic.org)
 
 
 def ask(name: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -101,6 +111,8 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "clinics_of_user": (0,),
         "clinics_of_vapi_call": ("", "", ""),
         "clinic_of_message": (elm.id,),
+        "clinic_of_visit": (elm.id,),
+        "clinic_of_token": (uuid4(),),
     }
     found = ask(name, *blanks.get(name, ("",)))
     assert found == ([(False,)] if name == "is_patient_number" else [])
