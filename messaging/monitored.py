@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from messaging.queue_health import get_sms_delivery_stats, messages_by_state
 from messaging.retention import cleanup_old_sms_delivery_logs
+from messaging.staff_tasks import forget_what_was_seen_to
 from monitoring.alerts import Fact
 from monitoring.gauges import register_gauge
 from monitoring.metrics import MESSAGES
@@ -31,3 +32,4 @@ def register() -> None:
     register_gauge(MESSAGES, messages_by_state)
     register_threshold("text delivery", delivery_share)
     register_retention("sms_delivery_log", cleanup_old_sms_delivery_logs)
+    register_retention("staff_tasks", forget_what_was_seen_to)

@@ -25,7 +25,16 @@ class MessageKind(models.TextChoices):
     CANCELLED = "cancelled", "Cancellation"
     REMINDER = "reminder", "Reminder"
     MISSED_CALL = "missed_call", "Missed call"
+    MISSED_CALL_AFTER_HOURS = "missed_call_after_hours", "Missed call, after hours"
     REPLY = "reply", "Reply"
+
+
+class TaskKind(models.TextChoices):
+    """What somebody at the desk is told of."""
+
+    MISSED_CALL = "missed_call", "Missed call"
+    CALLER_MESSAGE = "caller_message", "Message from a caller"
+    OPTED_OUT_WITH_VISIT = "opted_out_with_visit", "Opted out with a visit ahead"
 
 
 # From these a person may put a message back in the queue.

@@ -25,6 +25,10 @@ DEFAULT_TEMPLATES: Mapping[MessageKind, str] = {
     ),
     MessageKind.CANCELLED: "{clinic}: your visit on {date} at {time} is cancelled. Reply STOP to opt out.",
     MessageKind.MISSED_CALL: "{clinic}: sorry we missed your call. Reply here or call again. Reply STOP to opt out.",
+    MessageKind.MISSED_CALL_AFTER_HOURS: (
+        "{clinic}: sorry we missed your call, we are closed now. Reply here and we will answer when we open. "
+        "Reply STOP to opt out."
+    ),
 }
 FIELDS = frozenset({"clinic", "date", "time", "code", "link"})
 # Twilio takes 1,600 characters (error 21617); the fields need room too.

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from messaging.admin import contacts, messages, wording
+from messaging.admin import contacts, messages, staff_tasks, wording
 
-__all__ = ["contacts", "messages", "wording"]
+__all__ = ["contacts", "messages", "staff_tasks", "wording"]

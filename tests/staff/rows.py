@@ -10,7 +10,15 @@ from django.db.models import Model
 from django.utils import timezone
 
 from bookings.models import Appointment, BusyBlock, CalendarConnection, CalendarPush, Closure
-from messaging.models import Contact, DeliveryAttempt, InboundMessage, Message, MessageTemplate, OptOut
+from messaging.models import (
+    Contact,
+    DeliveryAttempt,
+    InboundMessage,
+    Message,
+    MessageTemplate,
+    OptOut,
+    StaffTask,
+)
 from telephony.models import Call, CallCommand, ToolInvocation, TransferDestination
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
@@ -134,6 +142,14 @@ def _messages(furnished: Furnished) -> list[Model]:
         ),
         OptOut.objects.create(org=org, sender="+14155550100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
+        StaffTask.objects.create(
+            org=org,
+            kind="caller_message",
+            text=mark,
+            from_number=contact.phone,
+            contact=contact,
+            dedupe_key=mark,
+        ),
     ]
 
 

@@ -68,6 +68,12 @@ def sidebar() -> list[dict[str, Any]]:
             "items": [
                 _start(),
                 _item("Appointments", "calendar_month", "bookings_appointment"),
+                _item(
+                    "To do",
+                    "task_alt",
+                    "messaging_stafftask",
+                    badge="messaging.admin.staff_tasks.badge_of_open",
+                ),
                 _item("Calls", "call", "telephony_call"),
                 _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
                 _item("Received texts", "inbox", "messaging_inboundmessage"),
@@ -133,6 +139,12 @@ def tabs() -> list[dict[str, Any]]:
                 ("Fate unknown", "unknown"),
                 ("Delivered", "delivered"),
             ),
+        ),
+        _tabs(
+            "messaging.stafftask",
+            "admin:messaging_stafftask_changelist",
+            "acknowledged_at__isempty",
+            (("All", ""), ("Open", "1"), ("Done", "0")),
         ),
     ]
 

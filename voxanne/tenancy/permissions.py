@@ -16,7 +16,7 @@ EDIT = frozenset({"view", "add", "change"})
 REMOVE = EDIT | {"delete"}
 
 # What each role may do to a kind of row; a kind that is not named can only be looked at.
-DAILY_WORK = frozenset({"contact", "appointment"})
+DAILY_WORK = frozenset({"contact", "appointment", "stafftask"})
 CLINIC_SETUP = frozenset(
     {
         "provider",

@@ -1,0 +1,75 @@
+"""What the people at a clinic's desk are told of: the only way such a row comes to be, and how one is taken on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from messaging.models import StaffTask
+from messaging.states import TaskKind
+from voxanne.statements import Statement
+from voxanne.tenancy.ids import new_id
+from voxanne.tenancy.scope import platform_scope
+
+LONGEST_TEXT = 2000
+KEPT = timedelta(days=90)
+ROWS_AT_A_TIME = 1_000
+
+TELL = Statement("""
+INSERT INTO staff_tasks
+    (id, org_id, kind, urgency, text, from_number, callback_number, call_id, contact_id, about, dedupe_key, note,
+     created_at)
+VALUES (%(id)s, %(org)s, %(kind)s, %(urgency)s, %(text)s, %(from_number)s, %(callback_number)s, %(call)s::uuid,
+        %(contact)s::uuid, %(about)s, %(dedupe_key)s, '', now())
+ON CONFLICT (org_id, dedupe_key) DO NOTHING
+RETURNING id
+""")
+
+
+def tell_staff(
+    org_id: UUID,
+    *,
+    kind: TaskKind,
+    text: str,
+    dedupe_key: str,
+    urgent: bool = False,
+    from_number: str = "",
+    callback_number: str = "",
+    call_id: UUID | None = None,
+    contact_id: UUID | None = None,
+    about: str = "",
+) -> UUID | None:
+    """Writes one task for the clinic's staff in the caller's transaction, inside the clinic's scope.
+
+    Returns its id; None when the same ``dedupe_key`` was told before.
+    """
+    urgency = StaffTask.Urgency.URGENT if urgent else StaffTask.Urgency.NORMAL
+    values = {
+        "id": new_id(), "org": org_id, "kind": kind.value, "urgency": urgency.value, "text": text[:LONGEST_TEXT],
+        "from_number": from_number[:40], "callback_number": callback_number[:40], "call": call_id,
+        "contact": contact_id, "about": about, "dedupe_key": dedupe_key,
+    }  # fmt: skip
+    row = TELL.row(values)
+    return row[0] if row else None
+
+
+def acknowledge(task: StaffTask, person_id: int | None, note: str = "") -> bool:
+    """Marks the task as known to a person. True when this call did it: pressing twice does it once."""
+    still_open = StaffTask.objects.filter(pk=task.pk, acknowledged_at=None)
+    changed = still_open.update(acknowledged_at=timezone.now(), acknowledged_by_id=person_id, note=note[:200])
+    return changed == 1
+
+
+def forget_what_was_seen_to() -> int:
+    """Removes tasks that a person acknowledged long ago; returns how many. An open one is never removed."""
+    removed = 0
+    while True:
+        with platform_scope("remove old staff tasks"):
+            old = StaffTask.objects.filter(acknowledged_at__lt=timezone.now() - KEPT).order_by("created_at")
+            batch = list(old.values_list("pk", flat=True)[:ROWS_AT_A_TIME])
+            StaffTask.objects.filter(pk__in=batch).delete()
+        removed += len(batch)
+        if len(batch) < ROWS_AT_A_TIME:
+            return removed
