@@ -16,6 +16,7 @@ from telephony.tools.check_availability import check_availability
 from telephony.tools.end_call import EndReason, end_call
 from telephony.tools.lookup_caller import SearchType, lookup_caller
 from telephony.tools.reschedule_appointment import reschedule_appointment
+from telephony.tools.take_message import Urgency, take_message
 from telephony.tools.transfer_call import transfer_call
 
 
@@ -136,6 +137,17 @@ TOOLS = {
             {**OWN_VISIT, "reason": _string("Why, in a few words, if the caller says.")},
             (),
             cancel_appointment,
+        ),
+        Tool(
+            "takeMessage",
+            "Takes a message for the clinic's staff, when nobody can be reached or the caller would rather leave one.",
+            {
+                "message": _string("What the caller wants the clinic to know, with their name."),
+                "urgency": _string("How soon they need to see it.", enum=[level.value for level in Urgency]),
+                "callbackNumber": _string("Another number to call back than the one calling, if given."),
+            },
+            ("message",),
+            take_message,
         ),
     )
 }
