@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from telephony.api.views import BookingView
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
 from telephony.vapi import views as vapi
@@ -10,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("api/webhooks/vapi", vapi.webhook, name="vapi-webhook"),
     path("api/vapi/webhook", vapi.webhook),
     path("api/vapi/tools", vapi.tools, name="vapi-tools"),
+    path("api/vapi/booking", BookingView.as_view(), name="booking-api"),
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
     path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from telephony.models.calls import Call, CallCommand
+from telephony.models.idempotency import ApiIdempotencyKey
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
 
 __all__ = [
+    "ApiIdempotencyKey",
     "Assistant",
     "Call",
     "CallCommand",
