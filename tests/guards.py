@@ -30,6 +30,10 @@ class Guard:
 NO_OVERLAP = Guard("appointments", "no_overlap", "EXCLUDE USING gist (id WITH =)")
 ONE_ANSWER = Guard("tool_invocations", "one_answer_a_tool_call", "UNIQUE (org_id, call_id, tool_call_id, id)")
 
+ONE_API_ANSWER = Guard(
+    "api_idempotency_keys", "one_answer_an_idempotency_key", "UNIQUE (org_id, caller, key, id)"
+)
+
 
 @contextmanager
 def taken_out(guard: Guard, cursor: Cursor) -> Iterator[None]:

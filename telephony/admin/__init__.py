@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from telephony.admin import calls, lines
+from telephony.admin import api_requests, calls, lines
 
-__all__ = ["calls", "lines"]
+__all__ = ["api_requests", "calls", "lines"]

@@ -47,7 +47,7 @@ def values(clinic: dict[str, Any], service_id: str) -> dict[str, str]:
         "first_name": "'dana'::text", "kind": "'confirmation'::text", "priority": "0",
         "dedupe_key": "('confirmation:' || :slot::bigint)::text", "about": "('appointment:' || :slot::bigint)::text",
         "body": "'Elm Street Clinic: you are booked for Monday 23 November 2026 at 9:00 AM. Code KTMBRX. "
-        "Details: https://voxanne.example.com/a/AZqKhbHRdJyk5nF1Vb0O2wAAAAAAAAAAAAA Reply STOP to opt out.'::text",
+        "https://voxanne.example.com/a/AZqKhbHRdJyk5nF1Vb0O2wAAAAAAAAAAAAA Reply STOP to opt out.'::text",
         "encoding": "'GSM-7'::text", "segments": "2", "expires_at": START, "not_before": "NULL::timestamptz",
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ from messaging.models import (
     OptOut,
     StaffTask,
 )
-from telephony.models import Call, CallCommand, ToolInvocation, TransferDestination
+from telephony.models import ApiIdempotencyKey, Call, CallCommand, ToolInvocation, TransferDestination
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership
@@ -187,6 +187,9 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
         call,
         ToolInvocation.objects.create(org=org, call=call, tool_call_id=mark, tool=mark, answer={"say": mark}),
         CallCommand.objects.create(org=org, call=call, body={"type": mark}, last_error=mark),
+        ApiIdempotencyKey.objects.create(
+            org=org, caller=mark, key=mark, request=mark, status=422, answer={"error": {"code": mark}}
+        ),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)
         ),

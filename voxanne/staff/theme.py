@@ -106,6 +106,7 @@ def sidebar() -> list[dict[str, Any]]:
                 _item("Busy times", "event_note", "bookings_busyblock"),
                 _item("Tool answers", "build", "telephony_toolinvocation"),
                 _item("Call commands", "settings_phone", "telephony_callcommand"),
+                _item("API requests", "api", "telephony_apiidempotencykey"),
                 _item("Audit trail", "history", "tenancy_auditentry"),
                 _item("Vapi credentials", "key", "telephony_vapicredential"),
                 _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
