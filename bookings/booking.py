@@ -45,7 +45,8 @@ def book(plan: ClinicPlan, wish: Wish, now: datetime | None = None) -> Booked:
     """Books the wish, its confirmation text and its calendar event, in the caller's transaction and scope.
 
     The same wish again (contact, start, and provider where one is named) gives the first booking again.
-    Raises BookingRefused; nothing of the visit is written then.
+    Raises BookingRefused; nothing of the visit is written then. Raises IntegrityError once in a great while, when
+    its confirmation code is in use: ``until_code_is_free`` runs the transaction again.
     """
     visit = plan_visit(plan, wish, now or timezone.now())
     contact_id = upsert_contact(plan.key.org_id, phone=wish.phone, name=wish.patient_name, email=wish.email)

@@ -1,4 +1,4 @@
-"""A live code points at one visit of a clinic: codes in use are passed over, and an accident is repeated."""
+"""A live code points at one visit of a clinic: when one is drawn that is in use, another is drawn."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ def these(monkeypatch: pytest.MonkeyPatch, *codes: str) -> None:
     monkeypatch.setattr(entering, "new_confirmation_code", lambda: next(drawn, codes[-1]))
 
 
-def test_a_code_in_use_is_passed_over(day: ClinicDay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_code_drawn_is_in_use_another_is_drawn(
+    day: ClinicDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     these(monkeypatch, "BCGHJK")
     assert day.book("10:00").confirmation_code == "BCGHJK"
     these(monkeypatch, "BCGHJK", "BCGHJK", "KTMBRX")
-    assert day.book("11:00").confirmation_code == "KTMBRX"
+    booked = until_code_is_free(lambda: day.book("11:00"))
+    assert booked.confirmation_code == "KTMBRX"
+    assert day.written() == (2, 2, 0)
+
+
+def test_a_code_in_use_is_refused_by_the_database(day: ClinicDay, monkeypatch: pytest.MonkeyPatch) -> None:
+    these(monkeypatch, "BCGHJK")
+    day.book("10:00")
+    with pytest.raises(IntegrityError, match=entering.CODE_GUARD):
+        day.book("11:00")
 
 
 def test_another_clinics_code_is_not_in_use_here(
@@ -42,17 +53,6 @@ def test_a_cancelled_visits_code_may_be_given_again(day: ClinicDay, monkeypatch:
     with org_scope(day.clinic.id):
         cancel(day.clinic.plan(), day.visit(booked), reason="")
     assert day.book("11:00").confirmation_code == "BCGHJK"
-
-
-def test_when_every_code_drawn_is_in_use_others_are_drawn(
-    day: ClinicDay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    these(monkeypatch, "BCGHJK")
-    day.book("10:00")
-    these(monkeypatch, *["BCGHJK"] * entering.CODES_TRIED, "KTMBRX")
-    booked = until_code_is_free(lambda: day.book("11:00"))
-    assert booked.confirmation_code == "KTMBRX"
-    assert day.written()[0] == 2
 
 
 def test_other_faults_are_not_repeated() -> None:

@@ -228,13 +228,13 @@ def test_a_visit_that_is_moved_and_cancelled_at_once_is_one_or_the_other(clinic:
 
 @pytest.fixture
 def one_code_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both bookings draw the same codes the first time, and others when they draw again."""
+    """All bookings draw the same code the first time, and others when they draw again."""
     drawn: dict[int, int] = {}
 
     def draw() -> str:
         me = threading.get_ident()
         drawn[me] = drawn.get(me, 0) + 1
-        return "BCGHJK" if drawn[me] <= entering.CODES_TRIED else new_confirmation_code()
+        return "BCGHJK" if drawn[me] == 1 else new_confirmation_code()
 
     monkeypatch.setattr(entering, "new_confirmation_code", draw)
 
