@@ -16,6 +16,7 @@ import psycopg
 from tests.faults import (
     any_provider,
     moving_slot,
+    moving_visits,
     overlapping,
     redis_emptied,
     same_slot,
@@ -37,6 +38,7 @@ RUNS: dict[str, ModuleType] = {
         overlapping,
         any_provider,
         moving_slot,
+        moving_visits,
         tool_call_copies,
         redis_emptied,
         worker_killed,
