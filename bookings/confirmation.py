@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from bookings.patient_token import link_for
 from bookings.plan import ClinicPlan
 from bookings.spoken import spoken_time, written_date
 from messaging import outbox
@@ -27,6 +28,7 @@ def queue_text(
     recipient: str | None,
     starts_at: datetime,
     code: str,
+    token_version: int = 1,
 ) -> str:
     """Queues one text of ``kind`` about the visit; returns queued, suppressed or skipped."""
     if not recipient:
@@ -37,6 +39,7 @@ def queue_text(
         "date": written_date(local.date()),
         "time": spoken_time(starts_at, plan.zone, plan.country),
         "code": code,
+        "link": link_for(appointment_id, token_version),
     }
     return outbox.enqueue(
         org_id=plan.key.org_id,

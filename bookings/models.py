@@ -204,12 +204,17 @@ class Appointment(Owned):
                 condition=Q(blocked_from__lte=F("starts_at")) & Q(blocked_until__gte=F("ends_at")),
                 name="visit_lies_in_its_block",
             ),
+            # A code that is read out on the telephone points at one visit; the index also finds it.
+            models.UniqueConstraint(
+                fields=["org", "confirmation_code"],
+                condition=Q(status__in=LIVE_STATES),
+                name="one_live_code_a_clinic",
+            ),
         ]
         indexes: ClassVar = [
             NamedIndex(fields=["org", "contact", "starts_at"], name="idx_appointments_org_contact_date"),
             models.Index(fields=["org", "status", "starts_at"], name="idx_appointments_org_status"),
             models.Index(fields=["org", "starts_at"], name="idx_appointments_scheduled_at"),
-            models.Index(fields=["org", "confirmation_code"], name="idx_appointments_code"),
             models.Index(
                 fields=["call_id"], name="idx_appointments_call", condition=Q(call_id__isnull=False)
             ),

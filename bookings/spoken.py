@@ -90,7 +90,7 @@ def new_confirmation_code() -> str:
     """Return six random letters that survive a telephone line, about 3.2 million codes in all.
 
     No letter stands twice in a row: said aloud, two of them are easily taken for one. Whoever stores the
-    code sees to it that it is not in use.
+    code sees to it that it is not in use (``bookings/entering.py``).
     """
     code = secrets.choice(CODE_LETTERS)
     while len(code) < CODE_LENGTH:

@@ -135,6 +135,15 @@ def mask(number: str | None) -> str:
     return f"+{parsed.country_code} {_HIDDEN} {_HIDDEN} {national[-4:]}"
 
 
+def spaced(number: str) -> str:
+    """Return `number` (E.164) as it is read: "+1 415-555-0142". What is no number is returned as it is."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+
+
 def is_mobile_possible(number: str) -> bool:
     """Say whether a text may reach `number` (E.164): false only where the plan says it cannot.
 

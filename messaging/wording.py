@@ -17,8 +17,12 @@ from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 logger = structlog.get_logger(__name__)
 
 DEFAULT_TEMPLATES: Mapping[MessageKind, str] = {
-    MessageKind.CONFIRMATION: "{clinic}: you are booked for {date} at {time}. Code {code}. Reply STOP to opt out.",
-    MessageKind.RESCHEDULED: "{clinic}: your visit is now on {date} at {time}. Code {code}. Reply STOP to opt out.",
+    MessageKind.CONFIRMATION: (
+        "{clinic}: you are booked for {date} at {time}. Code {code}. {link} Reply STOP to opt out."
+    ),
+    MessageKind.RESCHEDULED: (
+        "{clinic}: your visit is now on {date} at {time}. Code {code}. {link} Reply STOP to opt out."
+    ),
     MessageKind.CANCELLED: "{clinic}: your visit on {date} at {time} is cancelled. Reply STOP to opt out.",
     MessageKind.MISSED_CALL: "{clinic}: sorry we missed your call. Reply here or call again. Reply STOP to opt out.",
     MessageKind.MISSED_CALL_AFTER_HOURS: (

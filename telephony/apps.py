@@ -8,7 +8,11 @@ class TelephonyConfig(AppConfig):
     verbose_name = "Calls"
 
     def ready(self) -> None:
+        from bookings.patient_page.line import register_line
+        from monitoring.retention import register_retention
         from telephony import monitored, readiness_checks, webhooks_monitored
+        from telephony.api.idempotency import forget_old_keys
+        from telephony.clinics import number_patients_dial
         from telephony.commands import CALL_COMMAND
         from telephony.fire_drill import FIRE_DRILL
         from telephony.ledger import WEBHOOK
@@ -20,3 +24,5 @@ class TelephonyConfig(AppConfig):
             register(kind)
         for module in (events, received_texts, monitored, webhooks_monitored, readiness_checks):
             module.register()
+        register_line(number_patients_dial)
+        register_retention("api_idempotency_keys", forget_old_keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from telephony.models import VapiCredential
+from telephony.models import PhoneNumber, VapiCredential
 from telephony.vapi.payload import CallFacts
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
@@ -53,3 +53,9 @@ def is_our_number(number: str) -> bool:
     """Whether any clinic's patients dial this number; which clinic's is not told."""
     row = IS_PATIENT_NUMBER.row([number])
     return row is not None and bool(row[0])
+
+
+def number_patients_dial(org_id: UUID) -> str:
+    """The clinic's first number; blank when it has none. Inside the clinic's scope."""
+    numbers = PhoneNumber.objects.filter(org_id=org_id).order_by("created_at")
+    return numbers.values_list("number", flat=True).first() or ""

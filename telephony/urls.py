@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from monitoring.access import monitoring_access
 from telephony import cron_views as cron
 from telephony import monitoring_views
+from telephony.api.views import BookingView
 from telephony.tool_health_view import ToolHealth
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
@@ -15,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path("api/webhooks/vapi", vapi.webhook, name="vapi-webhook"),
     path("api/vapi/webhook", vapi.webhook),
     path("api/vapi/tools", vapi.tools, name="vapi-tools"),
+    path("api/vapi/booking", BookingView.as_view(), name="booking-api"),
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
     path("api/webhooks/twilio/voice", voice.voice, name="voice"),
     path("api/webhooks/twilio/voice/whisper/<uuid:call_id>", voice.whisper, name="whisper"),

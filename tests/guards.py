@@ -34,6 +34,10 @@ ONE_WEBHOOK = Guard(
     "webhook_delivery_log", "processed_webhook_events", "UNIQUE (org_id, provider, event_id, id)"
 )
 
+ONE_API_ANSWER = Guard(
+    "api_idempotency_keys", "one_answer_an_idempotency_key", "UNIQUE (org_id, caller, key, id)"
+)
+
 
 @contextmanager
 def taken_out(guard: Guard, cursor: Cursor) -> Iterator[None]:

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitoring.urls")),
     path("", include("messaging.urls")),
     path("", include("telephony.urls")),
+    path("", include("bookings.urls")),
     path("api/schema/", limited(ANONYMOUS)(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", limited(ANONYMOUS)(SpectacularSwaggerView.as_view(url_name="schema"))),
     path("admin/", admin.site.urls),

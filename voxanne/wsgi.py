@@ -14,9 +14,11 @@ from django.conf import settings  # noqa: E402  (settings exist only after setup
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
 import voxanne.celery  # noqa: E402, F401  (tasks published from here need the configured application)
+from telephony.api.signing_keys import begin_fetching  # noqa: E402
 from voxanne.tenancy.checks import refuse_unbound_role  # noqa: E402
 
 refuse_unbound_role()
+begin_fetching()
 
 
 class ProviderHandler(WSGIHandler):

@@ -18,6 +18,7 @@ from bookings.admin.calendars import PUSH_TONES
 from bookings.booking import cancel
 from bookings.confirmation import about
 from bookings.models import Appointment, CalendarPush
+from bookings.patient_token import revoke_links
 from bookings.plan import plan_of
 from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
@@ -27,7 +28,7 @@ from messaging.models import Message, SenderAccount
 from messaging.phone_numbers import mask
 from messaging.states import MessageKind, MessageState
 from voxanne.staff import people
-from voxanne.staff.asking import Told, WithReasonAndText, asks_about_row, no_text
+from voxanne.staff.asking import Told, WithReason, WithReasonAndText, asks_about_row, no_text
 from voxanne.staff.audit import record_act
 from voxanne.staff.bases import DropdownFilter
 from voxanne.staff.clock import today
@@ -132,7 +133,7 @@ class AppointmentAdmin(BookingPage):
     search_fields = ("patient_name", "contact__name", "contact__phone", "=confirmation_code")
     masked_fields = ("contact__phone",)
     search_help_text = "Patient's name, phone number or its last digits, or confirmation code"
-    actions_detail = ("cancel",)
+    actions_detail = ("cancel", "withdraw_links")
     readonly_fields = (
         "status_badge",
         "starts",
@@ -193,7 +194,7 @@ class AppointmentAdmin(BookingPage):
 
     def fits(self, act: str, row: Appointment) -> bool:
         """Only a visit that still stands can be cancelled."""
-        return is_live(row)
+        return act != "cancel" or is_live(row)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -231,6 +232,21 @@ class AppointmentAdmin(BookingPage):
             return Told(f"Nothing to cancel: the visit is {visit.get_status_display().lower()}.", done=False)
         record_act(request, visit, "appointment.cancel", given["reason"])
         return Told(f"The visit is cancelled. {_text_that_tells(visit)}")
+
+    @asks_about_row(
+        "Withdraw link",
+        question="Withdraw the patient's link?",
+        explanation="Every link to this visit that was ever sent stops working.",
+        yes="Yes, withdraw it",
+        permission=MAY_CANCEL,
+        form=WithReason,
+        icon="link_off",
+    )
+    def withdraw_links(self, request: HttpRequest, visit: Appointment, given: dict[str, Any]) -> Told:
+        with org_scope(visit.org_id):
+            revoke_links(visit)
+        record_act(request, visit, "appointment.withdraw_links", given["reason"])
+        return Told("The links to this visit open nothing any more.")
 
     @shown("Patient", ordering="patient_name")
     def patient(self, visit: Appointment) -> str:

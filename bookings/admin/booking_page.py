@@ -23,7 +23,7 @@ from unfold.widgets import (
 )
 
 from bookings.availability import DaySlots
-from bookings.booking import Booked, BookingRefused, Wish, book
+from bookings.booking import Booked, BookingRefused, Wish, book, until_code_is_free
 from bookings.models import LONGEST_VISIT, SHORTEST_VISIT
 from bookings.plan import ClinicPlan, plan_of
 from bookings.states import AppointmentSource
@@ -240,8 +240,12 @@ def _named_clinic(request: HttpRequest, clinics: QuerySet[Organization]) -> Orga
 def _through_the_door(form: BookingForm) -> Booked | None:
     """Books; None when the door refused, which the form then says. A refusal leaves nothing behind."""
     try:
-        with org_scope(form.plan.key.org_id):
-            return book(form.plan, form.wish())
+        return until_code_is_free(lambda: _booked(form))
     except BookingRefused as refusal:
         form.refuse(refusal)
         return None
+
+
+def _booked(form: BookingForm) -> Booked:
+    with org_scope(form.plan.key.org_id):
+        return book(form.plan, form.wish())

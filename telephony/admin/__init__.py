@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from telephony.admin import calls, fire_drills, lines, missed_calls, tool_registrations, webhooks
+from telephony.admin import (
+    api_requests,
+    calls,
+    fire_drills,
+    lines,
+    missed_calls,
+    tool_registrations,
+    webhooks,
+)
 
-__all__ = ["calls", "fire_drills", "lines", "missed_calls", "tool_registrations", "webhooks"]
+__all__ = ["api_requests", "calls", "fire_drills", "lines", "missed_calls", "tool_registrations", "webhooks"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telephony.models.active_calls import ActiveCall, TextBack
 from telephony.models.calls import Call, CallCommand, CallEvent
 from telephony.models.fire_drills import FireDrill
+from telephony.models.idempotency import ApiIdempotencyKey
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
 from telephony.models.tool_calls import ToolInvocation
 from telephony.models.tool_registrations import ToolRegistration
@@ -12,6 +13,7 @@ from telephony.models.webhooks import WebhookDelivery
 
 __all__ = [
     "ActiveCall",
+    "ApiIdempotencyKey",
     "Assistant",
     "Call",
     "CallCommand",

@@ -11,9 +11,12 @@ from telephony.models import TransferDestination
 from telephony.tools.answering import Asking, ToolAnswer
 from telephony.tools.asked import Asked
 from telephony.tools.book_appointment import book_appointment
+from telephony.tools.cancel_appointment import cancel_appointment
 from telephony.tools.check_availability import check_availability
 from telephony.tools.end_call import EndReason, end_call
 from telephony.tools.lookup_caller import SearchType, lookup_caller
+from telephony.tools.reschedule_appointment import reschedule_appointment
+from telephony.tools.take_message import Urgency, take_message
 from telephony.tools.transfer_call import transfer_call
 
 
@@ -38,6 +41,13 @@ def _string(description: str, **more: Any) -> dict[str, Any]:
 DATE = _string("The clinic's local date as YYYY-MM-DD.")
 SERVICE = _string("The service asked for, by name; leave out for an ordinary visit.")
 PROVIDER = _string("The provider asked for, by name; leave out when anybody will do.")
+OWN_VISIT = {
+    "appointmentId": _string("The visit's id, as another tool gave it in this call."),
+    "confirmationCode": _string("The six-letter confirmation code, if the caller has it."),
+    "patientName": _string(
+        "The first name the caller gave; with the calling number it finds their next visit."
+    ),
+}
 
 TOOLS = {
     tool.name: tool
@@ -109,6 +119,35 @@ TOOLS = {
             },
             ("reason",),
             end_call,
+        ),
+        Tool(
+            "rescheduleAppointment",
+            "Moves the caller's own visit to another time. Ask for the visit's code, or the caller's first name.",
+            {
+                "newDate": DATE,
+                "newTime": _string("The clinic's local time as HH:MM, 24 hours."),
+                **OWN_VISIT,
+            },
+            ("newDate", "newTime"),
+            reschedule_appointment,
+        ),
+        Tool(
+            "cancelAppointment",
+            "Cancels the caller's own visit, once they have said that they want this. For a second visit, give its id.",
+            {**OWN_VISIT, "reason": _string("Why, in a few words, if the caller says.")},
+            (),
+            cancel_appointment,
+        ),
+        Tool(
+            "takeMessage",
+            "Takes a message for the clinic's staff, when nobody can be reached or the caller would rather leave one.",
+            {
+                "message": _string("What the caller wants the clinic to know, with their name."),
+                "urgency": _string("How soon they need to see it.", enum=[level.value for level in Urgency]),
+                "callbackNumber": _string("Another number to call back than the one calling, if given."),
+            },
+            ("message",),
+            take_message,
         ),
     )
 }

@@ -9,7 +9,7 @@ import structlog
 from django.db import DatabaseError
 from django.utils import timezone
 
-from bookings.booking import BookingRefused
+from bookings.booking import BookingRefused, until_code_is_free
 from bookings.plan import clinic_plan
 from monitoring import metrics
 from telephony.call_feed import on_call_event
@@ -48,14 +48,20 @@ def run_tool_call(clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall) -> d
     began = time.perf_counter()
     outcome = FAULT
     try:
-        with org_scope(clinic.org_id):
-            stored, outcome = _once(clinic, facts, tool_call, tool, Asked(tool_call.arguments))
+        stored, outcome = until_code_is_free(lambda: _in_scope(clinic, facts, tool_call, tool))
         return stored
     except (DatabaseError, LookupError) as error:
         logger.exception("tool_call_failed", tool=tool.name, kind=type(error).__name__)
         raise Unanswerable(APOLOGY) from error
     finally:
         _observe(tool.name, outcome, time.perf_counter() - began)
+
+
+def _in_scope(
+    clinic: ClinicKey, facts: CallFacts, tool_call: ToolCall, tool: Tool
+) -> tuple[dict[str, Any], str]:
+    with org_scope(clinic.org_id):
+        return _once(clinic, facts, tool_call, tool, Asked(tool_call.arguments or {}))
 
 
 def _observe(tool: str, outcome: str, seconds: float) -> None:

@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 SLOT_ID = "lpad(to_hex(:slot::bigint), 32, '0')::uuid"
 START = "(timestamptz '2030-01-07 00:00Z' + (:slot::bigint % 200000000) * interval '5 minutes')"
 
+CODE = "substr(encode(decode(md5(:slot::bigint::text), 'hex'), 'base64'), 1, 6)"
+
 
 @dataclass(frozen=True)
 class Ceiling:
@@ -41,11 +43,12 @@ def values(clinic: dict[str, Any], service_id: str) -> dict[str, str]:
         "service": f"'{service_id}'::uuid", "patient_name": "'Dana Ruiz'::text", "starts_at": START,
         "ends_at": f"({START} + interval '5 minutes')", "blocked_from": START,
         "blocked_until": f"({START} + interval '5 minutes')", "source": "'voice'::text", "overlaps_knowingly": "false",
-        "code": "'KTMBRX'::text", "call_id": SLOT_ID, "rescheduled_from": "NULL::uuid", "any_provider": "false",
+        "code": CODE, "call_id": SLOT_ID, "rescheduled_from": "NULL::uuid", "any_provider": "false",
         "first_name": "'dana'::text", "kind": "'confirmation'::text", "priority": "0",
         "dedupe_key": "('confirmation:' || :slot::bigint)::text", "about": "('appointment:' || :slot::bigint)::text",
-        "body": "'Elm Street Clinic: you are booked for Monday 23 November 2026 at 9:00 AM. Code KTMBRX.'::text",
-        "encoding": "'GSM-7'::text", "segments": "1", "expires_at": START, "not_before": "NULL::timestamptz",
+        "body": "'Elm Street Clinic: you are booked for Monday 23 November 2026 at 9:00 AM. Code KTMBRX. "
+        "https://voxanne.example.com/a/AZqKhbHRdJyk5nF1Vb0O2wAAAAAAAAAAAAA Reply STOP to opt out.'::text",
+        "encoding": "'GSM-7'::text", "segments": "2", "expires_at": START, "not_before": "NULL::timestamptz",
     }  # fmt: skip
 
 

@@ -52,5 +52,5 @@ def _visit(
     return Appointment(
         org_id=org_id, provider=people[index % len(people)], service=service, contact=contact, starts_at=starts_at,
         ends_at=starts_at + LENGTH, blocked_from=starts_at, blocked_until=starts_at + LENGTH,
-        source=AppointmentSource.VOICE, confirmation_code="KTMBRX",
+        source=AppointmentSource.VOICE, confirmation_code=f"{index:06d}",
     )  # fmt: skip

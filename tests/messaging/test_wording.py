@@ -21,11 +21,14 @@ from voxanne.tenancy.scope import org_scope
 
 LONGEST_DATE = written_date(date(2026, 9, 30))
 LONGEST_TIME = spoken_time(datetime(2026, 9, 30, 4, tzinfo=UTC), ZoneInfo("America/New_York"), "US")
+# As long as our own address may well be: https, a name of thirty characters, and the token.
+LINK = "https://appointments.elm-street.example/a/" + "x" * 35
+WITH_LINK = {MessageKind.CONFIRMATION, MessageKind.RESCHEDULED}
 DEFAULTS = pytest.mark.parametrize("kind", list(DEFAULT_TEMPLATES))
 
 
 def filled(template: str, clinic: str) -> str:
-    values = {"clinic": clinic, "date": LONGEST_DATE, "time": LONGEST_TIME, "code": "KTMBRX"}
+    values = {"clinic": clinic, "date": LONGEST_DATE, "time": LONGEST_TIME, "code": "KTMBRX", "link": LINK}
     return template.format_map({**dict.fromkeys(FIELDS, ""), **values})
 
 
@@ -44,13 +47,19 @@ def test_our_own_words_name_the_clinic_and_a_way_out(kind: MessageKind) -> None:
     assert said.endswith("Reply STOP to opt out.")
 
 
+@pytest.mark.parametrize("kind", sorted(WITH_LINK))
+def test_the_link_stands_apart_so_that_a_telephone_makes_it_one(kind: MessageKind) -> None:
+    assert f" {LINK} Reply" in filled(DEFAULT_TEMPLATES[kind], "Elm Street Clinic")
+
+
 @DEFAULTS
 def test_our_own_words_take_two_segments_at_most_with_the_longest_name(kind: MessageKind) -> None:
     longest = Organization._meta.get_field("name").max_length
     assert longest is not None
     said = plain(filled(DEFAULT_TEMPLATES[kind], "N" * longest))
     assert measure(said).segments <= 2
-    assert measure(plain(filled(DEFAULT_TEMPLATES[kind], "Elm Street Clinic"))).segments == 1
+    usual = measure(plain(filled(DEFAULT_TEMPLATES[kind], "Elm Street Clinic"))).segments
+    assert usual == (2 if kind in WITH_LINK else 1)
 
 
 def test_no_text_can_name_the_service_or_the_person() -> None:

@@ -21,6 +21,7 @@ from messaging.models import (
 )
 from telephony.models import (
     ActiveCall,
+    ApiIdempotencyKey,
     Call,
     CallCommand,
     CallEvent,
@@ -214,6 +215,9 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
             state="dead_letter",
             payload=packed({"type": "status-update", "status": "ended"}),
             last_error=mark,
+        ),
+        ApiIdempotencyKey.objects.create(
+            org=org, caller=mark, key=mark, request=mark, status=422, answer={"error": {"code": mark}}
         ),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)

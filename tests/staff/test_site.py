@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bookings.models import Appointment
+from bookings.spoken import new_confirmation_code
 from telephony.models import Call
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
@@ -32,7 +33,7 @@ def visit(furnished: Furnished, at: datetime, name: str, **changes: Any) -> Appo
             blocked_from=at,
             blocked_until=at + timedelta(minutes=30),
             source="voice",
-            confirmation_code="BCGHJK",
+            confirmation_code=new_confirmation_code(),
             **changes,
         )
 

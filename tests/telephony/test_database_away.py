@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import date
 
+import jwt
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -105,3 +107,19 @@ def test_a_receipt_is_asked_for_again(path: str) -> None:
     )
     answer = CLIENT.post(path, form, headers={"X-Twilio-Signature": signature})
     assert answer.status_code == 503
+
+
+def test_a_partner_is_told_to_book_again_soon() -> None:
+    claims = {"aud": "voxanne", "org_id": str(uuid.uuid4()), "exp": int(time.time()) + 60}
+    token = jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256")
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = CLIENT.generic("POST", "/api/vapi/booking", b"{}", "application/json", headers=headers)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert json.loads(answer.content) == {
+        "success": False,
+        "error": {
+            "code": "database_unavailable",
+            "message": "The database cannot be reached; try again soon.",
+        },
+    }

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bookings.models import Appointment
@@ -169,12 +170,17 @@ def test_a_visit_of_yesterday_is_not_told(call: VapiCaller) -> None:
     assert tells_nothing(VapiCaller(call.clinic, caller=STRANGER).use(TOOL, searchKey=code))
 
 
-def test_one_code_on_two_visits_opens_neither(call: VapiCaller) -> None:
-    book(call)
-    book(VapiCaller(call.clinic, caller="+14155550155"), "Sam Okafor", "11:00")
+def test_one_code_is_never_on_two_visits_to_come(call: VapiCaller) -> None:
+    first = book(call)
+    second = book(VapiCaller(call.clinic, caller="+14155550155"), "Sam Okafor", "11:00")
     with org_scope(call.clinic.id):
-        Appointment.objects.update(confirmation_code="SKBTMC")
-    assert tells_nothing(VapiCaller(call.clinic, caller=STRANGER).use(TOOL, searchKey="SKBTMC"))
+        again = Appointment.objects.filter(pk=second["appointmentId"])
+        with pytest.raises(IntegrityError, match="one_live_code_a_clinic"), transaction.atomic():
+            again.update(confirmation_code=first["confirmationCode"])
+        # A visit that is over or called off gives its code back.
+        again.update(confirmation_code=first["confirmationCode"], status=AppointmentStatus.CANCELLED)
+    stranger = VapiCaller(call.clinic, caller=STRANGER)
+    assert stranger.use(TOOL, searchKey=first["confirmationCode"])["firstName"] == "Dana"
 
 
 def test_visits_come_in_order_and_no_more_than_three(call: VapiCaller) -> None:

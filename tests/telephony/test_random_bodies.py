@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from telephony.tools.catalogue import TOOLS as TOOLS_BY_NAME
 from tests.telephony.rows import assert_no_visit_is_half_made
 from tests.telephony.vapi_client import (
     HMAC_HEADERS,
@@ -139,9 +140,11 @@ def test_a_message_with_anything_in_any_place_is_answered(call: VapiCaller, data
 @quick
 @given(arguments=st.dictionaries(
     st.sampled_from(["appointmentDate", "appointmentTime", "patientName", "patientPhone", "serviceType", "provider",
-                     "duration", "date", "partOfDay", "searchType", "searchKey", "department", "summary", "reason"]),
+                     "duration", "date", "partOfDay", "searchType", "searchKey", "department", "summary", "reason",
+                     "newDate", "newTime", "appointmentId", "confirmationCode", "message", "urgency",
+                     "callbackNumber"]),
     junk, max_size=6),
-    tool=st.sampled_from(["bookClinicAppointment", "checkAvailability", "lookupCaller", "transferCall", "endCall"]),
+    tool=st.sampled_from(sorted(TOOLS_BY_NAME)),
 )  # fmt: skip
 def test_a_tool_with_any_arguments_is_answered(call: VapiCaller, arguments: Json, tool: str) -> None:
     (entry,) = call.ask(tool_call(tool, arguments, f"call_{next(serials)}"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 
+from bookings.models import Appointment
 from messaging.models import Message
 from telephony.models import ActiveCall, WebhookDelivery
 from telephony.vapi.credentials import digest
@@ -24,6 +26,7 @@ SID = "SM" + "7" * 32
 IDS = "SETOF uuid"
 ID_AND_VERSION = "TABLE(org_id uuid, plan_version bigint)"
 ID_VERSION_AND_MESSAGE = "TABLE(org_id uuid, plan_version bigint, message_id uuid)"
+ID_VERSION_AND_VISIT = "TABLE(org_id uuid, plan_version bigint, appointment_id uuid)"
 
 # Each look-up: what it may tell, and how a clinic of ours is asked for.
 Asked = tuple[str, Callable[[Clinic], tuple[Any, ...]]]
@@ -42,6 +45,8 @@ LOOK_UPS: dict[str, Asked] = {
     "clinic_of_webhook": (IDS, lambda clinic: (webhook_of(clinic).pk,)),
     "is_patient_number": ("boolean", lambda clinic: (clinic.number,)),
     "is_number_of_another_clinic": ("boolean", lambda clinic: (clinic.number, uuid.uuid4())),
+    "clinic_of_visit": (ID_VERSION_AND_VISIT, lambda clinic: (visit_of(clinic).pk,)),
+    "clinic_of_token": (ID_AND_VERSION, lambda clinic: (clinic.id,)),
 }
 # Word of a text that went out is taken in whatever became of its clinic, and a number stays ours until it is freed.
 ALSO_OF_CLOSED_CLINICS = {
@@ -72,6 +77,11 @@ def webhook_of(clinic: Clinic) -> WebhookDelivery:
     with org_scope(clinic.id):
         found: WebhookDelivery = WebhookDelivery.objects.first() or make_row(WebhookDelivery, clinic.org)
     return found
+
+
+def visit_of(clinic: Clinic) -> Appointment:
+    with org_scope(clinic.id):
+        return Appointment.objects.first() or make_row(Appointment, clinic.org)
 
 
 def ask(name: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -127,6 +137,8 @@ def test_a_look_up_of_nothing_finds_nothing(name: str, elm: Clinic) -> None:
         "is_number_of_another_clinic": ("", elm.id),
         "clinic_of_active_call": (elm.id,),
         "clinic_of_webhook": (elm.id,),
+        "clinic_of_visit": (elm.id,),
+        "clinic_of_token": (uuid4(),),
     }
     found = ask(name, *blanks.get(name, ("",)))
     assert found == ([(False,)] if name in YES_OR_NO else [])

@@ -106,11 +106,47 @@ def missed(voice: Voice, timeline: Timeline) -> None:
         shown.append(f"“{text['body']}”")
 
 
+def change(voice: Voice, timeline: Timeline) -> None:
+    """A change of mind: booked, moved, seen on the patient's own page, cancelled; and a message for the staff."""
+    timeline.begin()
+    _call_in(voice, timeline)
+    slots = _offer(voice, timeline)
+    booked = _book(voice, timeline, slots)
+    with timeline.step("moved") as shown:
+        wish = {
+            "newDate": slots["date"],
+            "newTime": slots["slots"][1],
+            "appointmentId": booked["appointmentId"],
+        }
+        moved = voice.use_tool("rescheduleAppointment", **wish)
+        shown.append(f"{moved['startsAt']}, still code {moved['confirmationCode']}")
+        voice.note("Booked", f"Moved to {slots['date']} at {slots['slots'][1]}")
+        voice.heard("assistant", moved["say"])
+    with timeline.step("text delivered") as shown:
+        text = voice.delivered_text("is now on")
+        shown.append(f"“{text['body']}”")
+    with timeline.step("patient's page"):
+        (link,) = (word for word in text["body"].split() if "/a/" in word)
+        if "BEGIN:VEVENT" not in voice.opens(f"{link}.ics") or voice.clinic.name not in voice.opens(link):
+            raise DemoFailed("The link in the text does not open the visit.")
+    with timeline.step("cancelled") as shown:
+        shown.append(voice.use_tool("cancelAppointment", confirmationCode=moved["confirmationCode"])["say"])
+    with timeline.step("message taken") as shown:
+        told = voice.use_tool(
+            "takeMessage", message="Please ring me about a time next month.", urgency="normal"
+        )
+        shown.append(told["say"])
+    with timeline.step("text delivered"):
+        voice.delivered_text("is cancelled")
+    _goodbye(voice, timeline)
+
+
 SCENARIOS: dict[str, Callable[[Voice, Timeline], None]] = {
     "booking": booking,
     "repeat": repeat,
     "transfer": transfer,
     "missed": missed,
+    "change": change,
 }
 
 

@@ -146,6 +146,13 @@ class Voice:
             raise DemoFailed(f"{tool} was refused: {result.get('code')}: {result.get('say')}")
         return result
 
+    def opens(self, address: str) -> str:
+        """What the patient finds at an address that a text named. Raises DemoFailed for anything but a page."""
+        answer = self._http.get(address, timeout=ANSWER_SECONDS)
+        if answer.status_code != 200:
+            raise DemoFailed(f"The link was answered with {answer.status_code}.")
+        return answer.text
+
     def delivered_text(self, containing: str) -> dict[str, Any]:
         """Waits until the caller's phone holds a delivered text with these words."""
         return self._seen(

@@ -118,6 +118,7 @@ def operations() -> list[dict[str, Any]]:
         _item("Tools at Vapi", "handyman", "telephony_toolregistration"),
         _item("Fire drills", "local_fire_department", "telephony_firedrill"),
         _item("Text-back pauses", "timer", "telephony_textback"),
+        _item("API requests", "api", "telephony_apiidempotencykey"),
         _item("Audit trail", "history", "tenancy_auditentry"),
         _item("Vapi credentials", "key", "telephony_vapicredential"),
         _item("Heartbeats", "monitor_heart", "monitoring_heartbeat"),
