@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from telephony.live import views as live
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
 from telephony.vapi import views as vapi
@@ -13,4 +14,6 @@ urlpatterns: list[URLPattern] = [
     path("api/webhooks/twilio/sms-status/<uuid:message_id>", receipts.message_status, name="sms-status"),
     path("api/webhooks/twilio/sms", texts.incoming_text, name="sms"),
     path("api/webhooks/sms-status", receipts.message_status_by_sid),
+    path("ws/call", live.elsewhere, name="live-calls"),
+    path("ws/live-calls", live.elsewhere),
 ]

@@ -72,7 +72,7 @@ def said(invocation: ToolInvocation) -> SafeString | str:
 
 def command_kind(command: CallCommand) -> str:
     kind = command.body.get("type") if isinstance(command.body, dict) else None
-    return {"transfer": "Put through", "end-call": "End the call"}.get(str(kind), "Command")
+    return {"transfer": "Put through", "end-call": "End the call", "say": "Say"}.get(str(kind), "Command")
 
 
 @admin.register(Call)

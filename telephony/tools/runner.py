@@ -12,6 +12,7 @@ from django.utils import timezone
 from bookings.booking import BookingRefused
 from bookings.plan import clinic_plan
 from monitoring import metrics
+from telephony.live.feed import TOOL, announce
 from telephony.tools import claims
 from telephony.tools.answering import APOLOGY, Asking, ToolAnswer, refused, refused_booking
 from telephony.tools.asked import ArgumentMissing, Asked
@@ -80,6 +81,7 @@ def _once(
     if answer.message is not None:
         stored["message"] = answer.message
     claims.store_answer(claim.id, stored, answer.outcome)
+    announce(clinic.org_id, TOOL, claim.call_id, {"tool": tool.name, "outcome": answer.outcome})
     return stored, answer.outcome
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bookings.plan import clinic_plan
 from telephony.calls import call_of
+from telephony.live.feed import announce_call
 from telephony.models import Assistant, PhoneNumber
 from telephony.tools.answering import APOLOGY
 from telephony.tools.runner import Unanswerable, run_tool_call
@@ -65,7 +66,7 @@ def assistant_answer(clinic: ClinicKey, message: ServerMessage) -> dict[str, Any
     with org_scope(clinic.org_id):
         plan = clinic_plan(clinic)
         if message.call.vapi_call_id:
-            call_of(clinic.org_id, message.call)
+            announce_call(call_of(clinic.org_id, message.call))
         assistant = Assistant.objects.filter(org_id=clinic.org_id).order_by("created_at").first()
         if assistant is None:
             return _clinic_line(clinic, message.call)

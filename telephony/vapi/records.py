@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
 from telephony.calls import call_of
+from telephony.live.feed import announce_call
 from telephony.models import Call
 from telephony.vapi.payload import ServerMessage, text
 from voxanne.tenancy.plan_cache import ClinicKey
@@ -42,12 +43,12 @@ def _advance(call: Call, status: Call.Status | None) -> None:
     if status is None:
         return
     earlier = ORDER[: ORDER.index(status)]
-    Call.objects.filter(pk=call.pk, status__in=earlier).update(status=status)
+    if Call.objects.filter(pk=call.pk, status__in=earlier).update(status=status):
+        announce_call(Call.objects.get(pk=call.pk))
 
 
 def _complete(call: Call, report: Mapping[str, Any]) -> None:
     """A report never overwrites a value with nothing."""
-    _advance(call, Call.Status.ENDED)
     analysis, artifact = report.get("analysis"), report.get("artifact")
     found = {
         "ended_reason": text(report.get("endedReason"), 120),
@@ -59,6 +60,7 @@ def _complete(call: Call, report: Mapping[str, Any]) -> None:
         started_at=Coalesce("started_at", _instant(report.get("startedAt"))),
         ended_at=Coalesce("ended_at", _instant(report.get("endedAt"))),
     )
+    _advance(call, Call.Status.ENDED)
 
 
 def _member(value: Any, name: str) -> Any:
