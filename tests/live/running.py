@@ -87,9 +87,9 @@ class RunningSockets:
             sent["Cookie"] = cookie_of(person)
         chosen: Any = settings.BACKEND_URL if origin is None else origin
         url = f"ws://127.0.0.1:{self.port}{path}"
-        connection = connect(
-            url, origin=chosen or None, additional_headers=sent, compression=None, max_size=None, legacy=True, **more
-        )
+        # Without a bound on what waits unread, closing waits for nobody.
+        given: dict[str, Any] = {"compression": None, "max_size": None, "max_queue": None, **more}
+        connection = connect(url, origin=chosen or None, additional_headers=sent, legacy=True, **given)
         watching = Watching(connection)
         if token:
             watching.say("auth", token=token)
@@ -121,6 +121,10 @@ class Watching:
 
     def first(self, kind: str, seconds: float = PATIENCE) -> Json:
         return self.until(lambda message: message["type"] == kind, seconds)
+
+    def up_to(self, seq: int, seconds: float = PATIENCE) -> Json:
+        """The message with this number."""
+        return self.until(lambda message: bool(message["seq"] == seq), seconds)
 
     def closed_with(self, seconds: float = PATIENCE) -> int:
         """The code with which the server closes; what came before it is kept in ``heard``."""
