@@ -148,19 +148,16 @@ def test_when_events_were_dropped_the_watchers_get_a_fresh_picture(
 ) -> None:
     watching = beside.watch(token=token_of(elm))
     seq = watching.first("snapshot")["seq"]
-    monkeypatch.setattr(feed, "_waiting", Full())
-    offer(Announcement(elm.id, "tool", {}))
-    monkeypatch.undo()
-    way = RedisLink(own_redis.url)
-    monkeypatch.setattr(feed, "link", lambda: way)
+    with monkeypatch.context() as full:
+        full.setattr(feed._waiting, "put_nowait", refuse)
+        offer(Announcement(elm.id, "tool", {}))
     tell(elm, 1)
     picture = watching.first("snapshot")
     assert picture["seq"] >= seq + 1
 
 
-class Full(queue.Queue[Announcement]):
-    def put_nowait(self, item: Announcement) -> None:
-        raise queue.Full
+def refuse(announcement: Announcement) -> None:
+    raise queue.Full
 
 
 def tell(clinic: Clinic, count: int, text: str = "") -> None:
