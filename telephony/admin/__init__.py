@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from telephony.admin import calls, lines
+from telephony.admin import calls, lines, recordings
 
-__all__ = ["calls", "lines"]
+__all__ = ["calls", "lines", "recordings"]

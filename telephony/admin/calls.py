@@ -14,7 +14,10 @@ from django.utils.safestring import SafeString
 from bookings.models import Appointment
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
+from telephony.admin.recordings import player
 from telephony.models import Call, CallCommand, ToolInvocation
+from telephony.recording_links import LISTEN
+from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.clock import today
 from voxanne.staff.columns import (
@@ -91,6 +94,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         "started",
         "ended",
         "to_visit",
+        "recording",
         "what_was_said",
         "in_short",
         "put_through",
@@ -103,6 +107,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         return cast(QuerySet[Any], calls)
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        heard = ["recording"] if people.holds(request, LISTEN, obj) else []
         return [
             (
                 "Call",
@@ -119,7 +124,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
                 },
             ),
             ("What came of it", {"fields": ["to_visit", "put_through", "in_short"]}),
-            ("What was said", {"fields": ["what_was_said"]}),
+            ("What was said", {"fields": [*heard, "what_was_said"]}),
             ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
         ]
 
@@ -158,6 +163,10 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     @shown("In short")
     def in_short(self, call: Call) -> SafeString | str:
         return prose(call.summary)
+
+    @shown("Recording")
+    def recording(self, call: Call) -> SafeString | str:
+        return player(call)
 
     @shown("Transcript")
     def what_was_said(self, call: Call) -> SafeString | str:

@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from bookings.models import Appointment, BusyBlock, CalendarConnection, CalendarPush, Closure
 from messaging.models import Contact, DeliveryAttempt, InboundMessage, Message, MessageTemplate, OptOut
-from telephony.models import Call, CallCommand, ToolInvocation, TransferDestination
+from telephony.models import (
+    Call,
+    CallCommand,
+    CallSettings,
+    Recording,
+    ToolInvocation,
+    TransferDestination,
+)
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership
@@ -171,6 +178,14 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
         call,
         ToolInvocation.objects.create(org=org, call=call, tool_call_id=mark, tool=mark, answer={"say": mark}),
         CallCommand.objects.create(org=org, call=call, body={"type": mark}, last_error=mark),
+        CallSettings.objects.create(org=org),
+        Recording.objects.create(
+            org=org,
+            call=call,
+            state="dead",
+            source_url=f"https://storage.vapi.ai/{mark}",
+            last_error=mark,
+        ),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)
         ),

@@ -26,8 +26,12 @@ CLINIC_SETUP = frozenset(
         "closure",
         "messagetemplate",
         "transferdestination",
+        "callsettings",
     }
 )
+# What patients said, in their own voices.
+SPOKEN = frozenset({"recording"})
+ACTIONS_ON_RECORDINGS = frozenset({"delete_recording", "redrive_recording"})
 ACTIONS_ON_MESSAGES = frozenset({"redrive_message", "discard_message"})
 
 
@@ -37,6 +41,8 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
         return EDIT
     if kind in CLINIC_SETUP and role in (Role.OWNER, Role.MANAGER):
         return REMOVE
+    if kind in SPOKEN and role == Role.VIEWER:
+        return frozenset()
     if kind == "membership" and role != Role.OWNER:
         return frozenset()
     return VIEW
@@ -45,7 +51,7 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
 def may(role: Role, permission: str) -> bool:
     """Whether ``role`` holds ``app_label.codename``."""
     codename = permission.rpartition(".")[2]
-    if codename in ACTIONS_ON_MESSAGES:
+    if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_RECORDINGS:
         return role in (Role.OWNER, Role.MANAGER)
     verb, _, kind = codename.partition("_")
     return verb in verbs(role, kind)
