@@ -81,7 +81,8 @@ def _once(
     if answer.message is not None:
         stored["message"] = answer.message
     claims.store_answer(claim.id, stored, answer.outcome)
-    announce(clinic.org_id, TOOL, claim.call_id, {"tool": tool.name, "outcome": answer.outcome})
+    told = {"vapiCallId": facts.vapi_call_id, "tool": tool.name, "outcome": answer.outcome}
+    announce(clinic.org_id, TOOL, claim.call_id, told)
     return stored, answer.outcome
 
 

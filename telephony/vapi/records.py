@@ -12,7 +12,9 @@ from django.utils.dateparse import parse_datetime
 from telephony.calls import call_of
 from telephony.live.feed import announce_call
 from telephony.models import Call
+from telephony.recordings import queue_recording
 from telephony.vapi.payload import ServerMessage, text
+from telephony.vapi.reported_recording import reported_address
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
 
@@ -61,6 +63,7 @@ def _complete(call: Call, report: Mapping[str, Any]) -> None:
         ended_at=Coalesce("ended_at", _instant(report.get("endedAt"))),
     )
     _advance(call, Call.Status.ENDED)
+    queue_recording(call.org_id, call.pk, reported_address(report))
 
 
 def _member(value: Any, name: str) -> Any:

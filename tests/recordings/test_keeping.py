@@ -13,10 +13,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from telephony import recordings
-from telephony.models import CallSettings, Recording
+from telephony.models import Call, CallSettings, Recording
 from telephony.recordings import RECORDING, delete_recording, forget_old_recordings, queue_recording
 from tests.clinics import Clinic
 from tests.recordings.archive import Archive
+from tests.telephony.vapi_client import VapiCaller
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
 
@@ -33,6 +34,37 @@ def test_a_calls_recording_is_fetched_and_kept(archive: Archive) -> None:
     with wave.open(str(path)) as file:
         assert file.getnframes() / file.getframerate() == 0.5
     assert path.relative_to(archive.folder).as_posix() == f"recordings/{archive.clinic.id}/{recording.pk}.wav"
+
+
+def report(archive: Archive, **members: Any) -> Call:
+    """A call whose report came in, with these members, over the real address."""
+    caller = VapiCaller(archive.clinic, call_id=f"reported-{len(members)}")
+    archive.sandbox.control(
+        "/vapi/calls",
+        {"id": caller.call_id, "status": "ended", "phoneNumberId": archive.clinic.phone_number_id},
+    )
+    caller.say("end-of-call-report", endedReason="customer-ended-call", **members)
+    with org_scope(archive.clinic.id):
+        return Call.objects.get(vapi_call_id=caller.call_id)
+
+
+def test_a_report_has_the_recording_fetched(archive: Archive) -> None:
+    call = report(archive)
+    archive.try_once(call)
+    assert archive.of(call).state == "stored"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"artifact": {"recording": {"mono": {"combinedUrl": "https://storage.vapi.ai/1.wav"}}}},
+        {"artifact": {"presignedMonoUrl": "https://storage.vapi.ai/1.wav", "recording": "odd"}},
+        {"artifact": {"recordingUrl": "https://storage.vapi.ai/1.wav", "presignedMonoUrl": "x" * 5000}},
+        {"artifact": [], "recordingUrl": "https://storage.vapi.ai/1.wav"},
+    ],
+)
+def test_the_reports_address_is_kept_wherever_it_stands(archive: Archive, members: dict[str, Any]) -> None:
+    assert archive.of(report(archive, **members)).source_url == "https://storage.vapi.ai/1.wav"
 
 
 def test_nobody_else_on_the_machine_can_read_it(archive: Archive) -> None:
@@ -75,12 +107,12 @@ def test_two_reports_at_once_queue_one_recording(archive: Archive) -> None:
     start = threading.Barrier(4)
     queued: list[bool] = []
 
-    def report() -> None:
+    def told() -> None:
         start.wait()
         queued.append(archive.queue(call))
         connection.close()
 
-    threads = [threading.Thread(target=report) for _ in range(4)]
+    threads = [threading.Thread(target=told) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
