@@ -8,6 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+# Beside the kinds of a call's events: its status moved on, and a tool was used.
+ADVANCED, TOOL = "advanced", "tool"
+
 Listener = Callable[[UUID, UUID, str, Mapping[str, Any]], None]
 _listeners: list[Listener] = []
 
@@ -21,7 +24,7 @@ def register_listener(listener: Listener) -> None:
 
 def on_call_event(org_id: UUID, call_id: UUID, kind: str, data: Mapping[str, Any]) -> None:
     """Tells every listener once the current transaction has committed. ``kind`` is that of a call event,
-    with ``data`` {at, role, text, final}; or ``tool``, with {tool, outcome}."""
+    with ``data`` {at, role, text, final}; or ``TOOL``, with {vapiCallId, tool, outcome}; or ``ADVANCED``."""
     for listener in _listeners:
         transaction.on_commit(_telling(listener, org_id, call_id, kind, data), robust=True)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from telephony.call_feed import on_call_event
+from telephony.call_feed import ADVANCED, on_call_event
 from telephony.call_outcome import conclude
 from telephony.models import Call, CallEvent
 from telephony.vapi.payload import CallFacts
@@ -101,6 +101,7 @@ def advance(call: Call, status: Call.Status) -> bool:
     if ORDER.index(status) <= ORDER.index(call.status):
         return False
     _fill(call, {"status": status})
+    on_call_event(call.org_id, call.pk, ADVANCED, {})
     return True
 
 

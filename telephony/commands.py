@@ -22,6 +22,8 @@ COMMAND_QUEUE = "calls"
 AFTER_ANSWER = timedelta(milliseconds=400)
 # The goodbye is Vapi's to speak and to end on; this is the net under it.
 AFTER_GOODBYE = timedelta(seconds=8)
+# What staff order from their screen follows no answer.
+AT_ONCE = timedelta(0)
 USEFUL_FOR = timedelta(minutes=2)
 RETRY_WAIT = timedelta(seconds=1)
 MOST_ATTEMPTS = 5
@@ -38,6 +40,22 @@ def queue_transfer(org_id: UUID, call_id: UUID, number: str, sentence: str) -> N
 def queue_end(org_id: UUID, call_id: UUID) -> None:
     """Ends the call, should it still be up after its goodbye."""
     _queue(org_id, call_id, {"type": "end-call"}, AFTER_GOODBYE)
+
+
+def order_say(org_id: UUID, call_id: UUID, sentence: str) -> None:
+    """Has the agent say a sentence, at once: staff are listening."""
+    _queue(org_id, call_id, {"type": "say", "content": sentence, "endCallAfterSpoken": False}, AT_ONCE)
+
+
+def order_transfer(org_id: UUID, call_id: UUID, number: str, sentence: str) -> None:
+    """Puts the caller through to ``number`` (E.164) at once."""
+    destination = {"type": "number", "number": number, "message": ""}
+    _queue(org_id, call_id, {"type": "transfer", "destination": destination, "content": sentence}, AT_ONCE)
+
+
+def order_end(org_id: UUID, call_id: UUID) -> None:
+    """Ends the call at once."""
+    _queue(org_id, call_id, {"type": "end-call"}, AT_ONCE)
 
 
 def _queue(org_id: UUID, call_id: UUID, body: dict[str, Any], after: timedelta) -> None:

@@ -4,8 +4,9 @@ from django.urls import URLPattern, path
 
 from monitoring.access import monitoring_access
 from telephony import cron_views as cron
-from telephony import monitoring_views
+from telephony import monitoring_views, recording_view
 from telephony.api.views import BookingView
+from telephony.live import views as live
 from telephony.tool_health_view import ToolHealth
 from telephony.twilio import receipts_view as receipts
 from telephony.twilio import texts_view as texts
@@ -32,4 +33,7 @@ urlpatterns: list[URLPattern] = [
         monitoring_views.replay_webhook,
         name="replay-webhook",
     ),
+    path("media/recordings/<str:signed>", recording_view.play, name="recording"),
+    path("ws/call", live.elsewhere, name="live-calls"),
+    path("ws/live-calls", live.elsewhere),
 ]

@@ -10,16 +10,40 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
 django.setup(set_prefix=False)
 
-from voxanne.tenancy.checks import refuse_unbound_role  # noqa: E402  (settings exist only after setup)
+import voxanne.celery  # noqa: E402, F401  (commands to calls are published from here)
+from telephony.live.hub import Hub  # noqa: E402  (settings exist only after setup)
+from telephony.live.socket import PATHS, live_calls  # noqa: E402
+from voxanne.tenancy.checks import refuse_unbound_role  # noqa: E402
 
 refuse_unbound_role()
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answers the server's start and stop; refuses every other address until live calls stand here."""
-    if scope["type"] == "lifespan":
-        await answer_lifespan(receive, send)
-        return
+class Application:
+    """The sockets at their two addresses; answers the server's start and stop, and refuses everything else."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self._live_calls = live_calls(hub)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket" and scope["path"].rstrip("/") in PATHS:
+            await self._live_calls(scope, receive, send)
+        else:
+            await refuse(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.hub.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4404})
@@ -28,9 +52,4 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"Only sockets are served here."})
 
 
-async def answer_lifespan(receive: Any, send: Any) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+application = Application(Hub())

@@ -88,6 +88,11 @@ SMS_REDIRECT_TO = env.text("SMS_REDIRECT_TO")
 TWILIO_TIMEOUT = (3.0, 10.0)
 GOOGLE_TIMEOUT = (2.0, 5.0)
 VAPI_TIMEOUT = (2.0, 5.0)
+# Where Vapi's recordings may lie besides *.vapi.ai: these hosts and those below them.
+RECORDING_HOSTS = env.words(
+    "RECORDING_HOSTS", ("r2.cloudflarestorage.com", "amazonaws.com", "storage.googleapis.com")
+)
+RECORDING_MOST_BYTES = env.integer("RECORDING_MOST_BYTES", 128 * 1024 * 1024)
 # An `unknown` text is sent again only after two empty look-ups this many seconds apart.
 MESSAGE_RECONCILE_GAP = env.integer("MESSAGE_RECONCILE_GAP", 60)
 MESSAGE_LEASE_SECONDS = env.integer("MESSAGE_LEASE_SECONDS", 30)
@@ -311,6 +316,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 MEDIA_ROOT = DATA_DIR / "media"
+# Calls' recordings lie there: nobody else on this machine reads them.
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000

@@ -8,8 +8,18 @@ from telephony.admin import (
     fire_drills,
     lines,
     missed_calls,
+    recordings,
     tool_registrations,
     webhooks,
 )
 
-__all__ = ["api_requests", "calls", "fire_drills", "lines", "missed_calls", "tool_registrations", "webhooks"]
+__all__ = [
+    "api_requests",
+    "calls",
+    "fire_drills",
+    "lines",
+    "missed_calls",
+    "recordings",
+    "tool_registrations",
+    "webhooks",
+]

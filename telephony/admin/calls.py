@@ -14,7 +14,10 @@ from django.utils.safestring import SafeString
 from bookings.models import Appointment
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
+from telephony.admin.recordings import player
 from telephony.models import Call, CallCommand, CallEvent, ToolInvocation
+from telephony.recording_links import LISTEN
+from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.clock import today
 from voxanne.staff.columns import (
@@ -89,7 +92,7 @@ def said(invocation: ToolInvocation) -> SafeString | str:
 
 def command_kind(command: CallCommand) -> str:
     kind = command.body.get("type") if isinstance(command.body, dict) else None
-    return {"transfer": "Put through", "end-call": "End the call"}.get(str(kind), "Command")
+    return {"transfer": "Put through", "end-call": "End the call", "say": "Say"}.get(str(kind), "Command")
 
 
 @admin.register(Call)
@@ -115,6 +118,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         "started",
         "ended",
         "to_visit",
+        "recording",
         "what_was_said",
         "in_short",
         "put_through",
@@ -129,6 +133,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
         return cast(QuerySet[Any], calls)
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        heard = ["recording"] if people.holds(request, LISTEN, obj) else []
         return [
             (
                 "Call",
@@ -149,7 +154,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
                 "What came of it",
                 {"fields": ["outcome", "to_visit", "put_through", "tools", "sentiment", "in_short"]},
             ),
-            ("What was said", {"fields": ["what_was_said"]}),
+            ("What was said", {"fields": [*heard, "what_was_said"]}),
             ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
         ]
 
@@ -200,6 +205,10 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     @shown("In short")
     def in_short(self, call: Call) -> SafeString | str:
         return prose(call.summary)
+
+    @shown("Recording")
+    def recording(self, call: Call) -> SafeString | str:
+        return player(call)
 
     @shown("Transcript")
     def what_was_said(self, call: Call) -> SafeString | str:

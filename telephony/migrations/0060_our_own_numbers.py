@@ -21,6 +21,6 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("telephony", "0040_api_idempotency_keys"), ("messaging", "0060_pauses")]
+    dependencies = [("telephony", "0051_protect_recordings"), ("messaging", "0060_pauses")]
 
     operations = [migrations.RunSQL(WITH_SENDERS, WITHOUT_SENDERS)]

@@ -7,6 +7,7 @@ from telephony.models.calls import Call, CallCommand, CallEvent
 from telephony.models.fire_drills import FireDrill
 from telephony.models.idempotency import ApiIdempotencyKey
 from telephony.models.numbers import Assistant, PhoneNumber, TransferDestination, VapiCredential
+from telephony.models.recordings import CallSettings, Recording
 from telephony.models.tool_calls import ToolInvocation
 from telephony.models.tool_registrations import ToolRegistration
 from telephony.models.webhooks import WebhookDelivery
@@ -18,8 +19,10 @@ __all__ = [
     "Call",
     "CallCommand",
     "CallEvent",
+    "CallSettings",
     "FireDrill",
     "PhoneNumber",
+    "Recording",
     "TextBack",
     "ToolInvocation",
     "ToolRegistration",

@@ -12,7 +12,7 @@ from django.utils import timezone
 from bookings.booking import BookingRefused, until_code_is_free
 from bookings.plan import clinic_plan
 from monitoring import metrics
-from telephony.call_feed import on_call_event
+from telephony.call_feed import TOOL, on_call_event
 from telephony.call_outcome import conclude
 from telephony.tools import claims
 from telephony.tools.answering import APOLOGY, Asking, ToolAnswer, refused, refused_booking
@@ -90,7 +90,8 @@ def _once(
     claims.store_answer(claim.id, stored, answer.outcome)
     if claim.call_ended:
         conclude(clinic.org_id, claim.call_id)
-    on_call_event(clinic.org_id, claim.call_id, "tool", {"tool": tool.name, "outcome": answer.outcome})
+    used = {"vapiCallId": facts.vapi_call_id, "tool": tool.name, "outcome": answer.outcome}
+    on_call_event(clinic.org_id, claim.call_id, TOOL, used)
     return stored, answer.outcome
 
 

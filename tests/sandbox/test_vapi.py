@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import wave
 from typing import Any
 
 import jsonschema
@@ -189,3 +191,18 @@ def test_slack_keeps_what_is_posted_and_words_refusals_its_own_way(sandbox: Runn
     sandbox.fault("rate_limited", service="slack", retry_after=3)
     limited = requests.post(address, json={"channel": "#a", "text": "x"}, headers=headers, timeout=5)
     assert (limited.status_code, limited.headers["Retry-After"]) == (429, "3")
+
+
+def test_a_recording_is_had_with_a_key_once_the_call_has_ended(sandbox: RunningSandbox, vapi: Vapi) -> None:
+    address = f"{sandbox.url}/vapi/call/c1/mono-recording"
+    sandbox.control("/vapi/calls", {"id": "c1", "recordingSeconds": 0.5})
+    assert vapi("GET", "/call/c1/mono-recording").status_code == 404
+    sandbox.control("/vapi/calls", {"id": "c1", "status": "ended"})
+    assert requests.get(address, timeout=5).status_code == 401
+    answer = requests.get(address, headers=vapi.headers, timeout=5, allow_redirects=False)
+    assert answer.status_code == 302
+    heard = requests.get(answer.headers["Location"], timeout=5)
+    assert heard.headers["Content-Type"] == "audio/wav"
+    with wave.open(io.BytesIO(heard.content)) as file:
+        assert (file.getnchannels(), file.getnframes() / file.getframerate()) == (1, 0.5)
+    assert vapi("GET", "/call/nobodys/mono-recording").status_code == 404

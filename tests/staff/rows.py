@@ -25,7 +25,9 @@ from telephony.models import (
     Call,
     CallCommand,
     CallEvent,
+    CallSettings,
     FireDrill,
+    Recording,
     TextBack,
     ToolInvocation,
     ToolRegistration,
@@ -218,6 +220,14 @@ def _calls(clinic: Clinic, mark: str) -> list[Model]:
         ),
         ApiIdempotencyKey.objects.create(
             org=org, caller=mark, key=mark, request=mark, status=422, answer={"error": {"code": mark}}
+        ),
+        CallSettings.objects.create(org=org),
+        Recording.objects.create(
+            org=org,
+            call=call,
+            state="dead",
+            source_url=f"https://storage.vapi.ai/{mark}",
+            last_error=mark,
         ),
         TransferDestination.objects.create(
             org=org, department="billing", number="+14155550188", weekdays=[0], opens=time(9), closes=time(17)

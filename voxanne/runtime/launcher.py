@@ -35,7 +35,11 @@ WEB = (
     "granian --interface wsgi --no-ws --workers 2 --blocking-threads 4 --blocking-threads-idle-timeout 600 "
     "--respawn-failed-workers --workers-kill-timeout 15 --log-level warning voxanne.wsgi:application"
 )
-SOCKETS = "uvicorn voxanne.asgi:application --timeout-graceful-shutdown 5 --log-level warning"
+# Small messages only: their compression would cost more memory than it saves traffic.
+SOCKETS = (
+    "uvicorn voxanne.asgi:application --timeout-graceful-shutdown 5 --log-level warning "
+    "--ws-max-size 65536 --ws-per-message-deflate false"
+)
 WORKER = (
     "celery -q -A voxanne worker -P threads -c 32 -Q sms,calendar,calls,webhooks,maintenance "
     "--without-gossip --without-mingle -l warning"

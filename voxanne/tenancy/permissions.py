@@ -26,12 +26,16 @@ CLINIC_SETUP = frozenset(
         "closure",
         "messagetemplate",
         "transferdestination",
+        "callsettings",
     }
 )
 ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
 ACTIONS_ON_MESSAGES = frozenset(
     {"redrive_message", "discard_message", "pause_senderaccount", "replay_webhookdelivery"}
 )
+# What patients said, in their own voices.
+SPOKEN = frozenset({"recording"})
+ACTIONS_ON_RECORDINGS = frozenset({"delete_recording", "redrive_recording"})
 
 
 def verbs(role: Role, kind: str) -> frozenset[str]:
@@ -40,6 +44,8 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
         return EDIT
     if kind in CLINIC_SETUP and role in (Role.OWNER, Role.MANAGER):
         return REMOVE
+    if kind in SPOKEN and role == Role.VIEWER:
+        return frozenset()
     if kind == "membership" and role != Role.OWNER:
         return frozenset()
     return VIEW
@@ -48,7 +54,7 @@ def verbs(role: Role, kind: str) -> frozenset[str]:
 def may(role: Role, permission: str) -> bool:
     """Whether ``role`` holds ``app_label.codename``."""
     codename = permission.rpartition(".")[2]
-    if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_NUMBERS:
+    if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_NUMBERS | ACTIONS_ON_RECORDINGS:
         return role in (Role.OWNER, Role.MANAGER)
     verb, _, kind = codename.partition("_")
     return verb in verbs(role, kind)

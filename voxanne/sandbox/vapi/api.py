@@ -12,6 +12,7 @@ from starlette.routing import Route, Router
 from voxanne.sandbox.exchange import Exchange
 from voxanne.sandbox.vapi.checks import check
 from voxanne.sandbox.vapi.errors import VapiError
+from voxanne.sandbox.vapi.recording import tone
 from voxanne.sandbox.vapi.records import ENDED, KINDS, Records, VapiRecord
 
 DEFAULT_LIMIT = 100
@@ -67,6 +68,25 @@ class VapiApi:
         if command["type"] == "end-call":
             self._records.keep("call", {**call, "status": ENDED, "endedReason": "assistant-ended-call"})
         return JSONResponse({"success": True})
+
+    async def mono_recording(self, request: Request) -> Response:
+        """Send the holder of a key on to the recording's own address, as soon as the call has ended."""
+        exchange = cast("Exchange", request.scope["exchange"])
+        try:
+            self._authenticate(exchange)
+            call = self._records.find("call", request.path_params["call_id"])
+            if call is None or call.get("status") != ENDED:
+                raise VapiError(404, "Recording not found.")
+        except VapiError as error:
+            return error.response()
+        return Response(status_code=302, headers={"location": self._records.recording_url(call["id"])})
+
+    async def recording(self, request: Request) -> Response:
+        """The recording itself. Its address is all it takes, as with a presigned one."""
+        call = self._records.find("call", request.path_params["name"].removesuffix(".wav"))
+        if call is None:
+            return VapiError(404, "Recording not found.").response()
+        return Response(tone(float(call.get("recordingSeconds", 1.0))), media_type="audio/wav")
 
     async def _guarded(self, request: Request, work: Any) -> Response:
         exchange = cast("Exchange", request.scope["exchange"])
@@ -136,6 +156,8 @@ class VapiApi:
         return Router(
             routes=[
                 Route("/control/{call_id}", self.control, methods=["POST"]),
+                Route("/call/{call_id}/mono-recording", self.mono_recording, methods=["GET"]),
+                Route("/recordings/{name}", self.recording, methods=["GET"]),
                 Route("/{kind}", self.collection, methods=ALL_METHODS),
                 Route("/{kind}/{record_id}", self.item, methods=ALL_METHODS),
                 Route("/{rest:path}", _unknown_address, methods=ALL_METHODS),

@@ -57,6 +57,9 @@ class Records:
             record.setdefault("monitor", {"controlUrl": f"{self._public_url}/vapi/control/{record['id']}"})
         return self.keep(kind, record)
 
+    def recording_url(self, call_id: str) -> str:
+        return f"{self._public_url}/vapi/recordings/{call_id}.wav"
+
     def keep(self, kind: str, record: VapiRecord) -> VapiRecord:
         record["updatedAt"] = iso_milliseconds(time.time())
         self._kinds[kind][record["id"]] = record
