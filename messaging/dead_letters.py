@@ -16,7 +16,7 @@ from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
 from voxanne.tenancy.models import AuditEntry, User
-from voxanne.tenancy.scope import current_scope, org_scope, platform_scope
+from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
 FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
@@ -40,15 +40,9 @@ class Redriven(StrEnum):
 
 def get_dead_letter_sms(limit: int = 100) -> list[Message]:
     """The newest dead letters first; of every clinic, or within a scope of the clinics in it."""
-    if current_scope() is not None:
-        return _newest(limit)
-    with platform_scope("list dead letters for operations"):
-        return _newest(limit)
-
-
-def _newest(limit: int) -> list[Message]:
-    dead = Message.objects.filter(state=MessageState.DEAD_LETTER)
-    return list(dead.order_by(GAVE_UP_AT.desc())[:limit])
+    with scope_at_hand("list dead letters for operations"):
+        dead = Message.objects.filter(state=MessageState.DEAD_LETTER)
+        return list(dead.order_by(GAVE_UP_AT.desc())[:limit])
 
 
 def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) -> Redriven:

@@ -24,11 +24,11 @@ from messaging.queue_health import (
 from messaging.states import MessageState
 from monitoring.access import monitoring_access
 from monitoring.errors import error_response
+from monitoring.listing import LimitUnclear, limit_of
 from monitoring.masking import mask_phone, mask_text
 
 RECENT = 10
 DEFAULT_LIMIT = 100
-MOST_LISTED = 500
 
 
 @monitoring_access
@@ -89,21 +89,12 @@ def _failure(message: Message) -> dict[str, Any]:
 @require_safe
 def sms_dead_letter_queue(request: HttpRequest) -> JsonResponse:
     """The newest dead letters of every clinic, at most ``limit`` (1 to 500)."""
-    limit = _limit(request.GET.get("limit", ""))
-    if limit is None:
-        return error_response(
-            400, "invalid_request", f"limit must be a whole number from 1 to {MOST_LISTED}."
-        )
+    try:
+        limit = limit_of(request, DEFAULT_LIMIT)
+    except LimitUnclear as unclear:
+        return unclear.response
     listed = [_dead_letter(message) for message in get_dead_letter_sms(limit)]
     return JsonResponse({"count": len(listed), "sms": listed})
-
-
-def _limit(given: str) -> int | None:
-    if not given:
-        return DEFAULT_LIMIT
-    if not (given.isascii() and given.isdecimal() and len(given) <= 4):
-        return None
-    return int(given) if 1 <= int(given) <= MOST_LISTED else None
 
 
 def _dead_letter(message: Message) -> dict[str, Any]:

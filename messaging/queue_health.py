@@ -21,7 +21,7 @@ from messaging.dead_letters import GAVE_UP_AT
 from messaging.models import Message
 from messaging.states import MessageState
 from voxanne.tenancy.models import Organization
-from voxanne.tenancy.scope import current_scope, org_scope, platform_scope
+from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 LIVE = (MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN)
 # Given up, one way or the other: an opt-out or a withdrawn text is no failure.
@@ -198,8 +198,6 @@ def _readable(org_id: UUID | None) -> Iterator[None]:
     if org_id is not None:
         with org_scope(org_id):
             yield
-    elif current_scope() is not None:
-        yield
     else:
-        with platform_scope("health of the text queue"):
+        with scope_at_hand("health of the text queue"):
             yield

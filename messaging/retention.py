@@ -10,15 +10,13 @@ from django.utils import timezone
 from messaging.dead_letters import GAVE_UP_AT
 from messaging.models import Message
 from messaging.states import MessageState
-from voxanne.tenancy.scope import platform_scope
+from monitoring.retention import remove
 
 SETTLED = (
     MessageState.SENT, MessageState.DELIVERED, MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.CANCELED,
 )  # fmt: skip
 KEPT = timedelta(days=30)
 DEAD_KEPT = timedelta(days=90)
-# Small transactions: others wait for none of them.
-ROWS_AT_A_TIME = 1_000
 
 
 def cleanup_old_sms_delivery_logs() -> int:
@@ -32,12 +30,7 @@ def cleanup_old_sms_delivery_logs() -> int:
 
 
 def _remove(old: Q) -> int:
-    removed = 0
-    while True:
-        with platform_scope("remove old messages"):
-            found = Message.objects.annotate(gave_up_at=GAVE_UP_AT).filter(old).order_by("created_at")
-            batch = list(found.values_list("pk", flat=True)[:ROWS_AT_A_TIME])
-            Message.objects.filter(pk__in=batch).delete()
-        removed += len(batch)
-        if len(batch) < ROWS_AT_A_TIME:
-            return removed
+    return remove(
+        lambda: Message.objects.annotate(gave_up_at=GAVE_UP_AT).filter(old).order_by("created_at"),
+        "remove old messages",
+    )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from messaging.models import StaffTask
 from messaging.states import TaskKind
+from monitoring.retention import remove
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
-from voxanne.tenancy.scope import platform_scope
 
 LONGEST_TEXT = 2000
 KEPT = timedelta(days=90)
-ROWS_AT_A_TIME = 1_000
 
 TELL = Statement("""
 INSERT INTO staff_tasks
@@ -64,12 +64,8 @@ def acknowledge(task: StaffTask, person_id: int | None, note: str = "") -> bool:
 
 def forget_what_was_seen_to() -> int:
     """Removes tasks that a person acknowledged long ago; returns how many. An open one is never removed."""
-    removed = 0
-    while True:
-        with platform_scope("remove old staff tasks"):
-            old = StaffTask.objects.filter(acknowledged_at__lt=timezone.now() - KEPT).order_by("created_at")
-            batch = list(old.values_list("pk", flat=True)[:ROWS_AT_A_TIME])
-            StaffTask.objects.filter(pk__in=batch).delete()
-        removed += len(batch)
-        if len(batch) < ROWS_AT_A_TIME:
-            return removed
+    return remove(_seen_to_long_ago, "remove old staff tasks")
+
+
+def _seen_to_long_ago() -> QuerySet[StaffTask]:
+    return StaffTask.objects.filter(acknowledged_at__lt=timezone.now() - KEPT).order_by("created_at")

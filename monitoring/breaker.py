@@ -34,6 +34,7 @@ SERVER_ERROR = 500
 class Service(StrEnum):
     TWILIO_SMS = "twilio_sms"
     TWILIO_WHATSAPP = "twilio_whatsapp"
+    TWILIO_API = "twilio_api"
     GOOGLE_CALENDAR_FREEBUSY = "google_calendar_freebusy"
     GOOGLE_CALENDAR_EVENTS = "google_calendar_events"
     VAPI_API = "vapi_api"

@@ -10,23 +10,29 @@ class TelephonyConfig(AppConfig):
     def ready(self) -> None:
         from bookings.patient_page.line import register_line
         from monitoring.retention import register_retention
-        from telephony import monitored, readiness_checks, webhooks_monitored
         from telephony.api.idempotency import forget_old_keys
-        from telephony.calls import register_recording_listener
+        from telephony.call_commands.commands import CALL_COMMAND
+        from telephony.call_records import monitored as call_records
+        from telephony.call_records.calls import register_recording_listener
         from telephony.clinics import number_patients_dial
-        from telephony.commands import CALL_COMMAND
-        from telephony.fire_drill import FIRE_DRILL
-        from telephony.ledger import WEBHOOK
         from telephony.live import from_calls
-        from telephony.recordings import RECORDING, forget_old_recordings, keep_what_is_reported
+        from telephony.missed_calls import monitored as missed_calls
+        from telephony.never_dead import monitored as never_dead
+        from telephony.never_dead.fire_drill import FIRE_DRILL
+        from telephony.recordings.keeping import RECORDING, forget_old_recordings, keep_what_is_reported
+        from telephony.tool_chain import readiness_checks
         from telephony.twilio import received_texts
         from telephony.vapi import events
+        from telephony.webhooks import monitored as webhooks
+        from telephony.webhooks.ledger import WEBHOOK
         from voxanne.durable.registry import register
 
         for kind in (CALL_COMMAND, WEBHOOK, RECORDING, FIRE_DRILL):
             register(kind)
-        for module in (events, received_texts, from_calls, monitored, webhooks_monitored, readiness_checks):
-            module.register()
+        for hearer in (events, received_texts, from_calls):
+            hearer.register()
+        for watched in (call_records, missed_calls, never_dead, webhooks, readiness_checks):
+            watched.register()
         register_line(number_patients_dial)
         register_recording_listener(keep_what_is_reported)
         register_retention("recordings", forget_old_recordings)

@@ -1,4 +1,4 @@
-"""Which clinic a message belongs to: asked of narrow database functions, before any scope is open."""
+"""Which clinic a message belongs to, asked of narrow database functions before any scope is open; and all of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from uuid import UUID
 from telephony.models import PhoneNumber, VapiCredential
 from telephony.vapi.payload import CallFacts
 from voxanne.statements import Statement
+from voxanne.tenancy.models import Organization
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
-from voxanne.tenancy.scope import org_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 OF_SECRET = Statement("SELECT clinic_of_vapi_secret(%s::text)")
 OF_CALL = Statement("SELECT org_id, plan_version FROM clinics_of_vapi_call(%s::text, %s::text, %s::text)")
@@ -47,6 +48,15 @@ _secrets: PlanCache[tuple[str, ...]] = PlanCache(_load_secrets)
 def live_secrets(clinic: ClinicKey) -> tuple[str, ...]:
     """The clinic's live Vapi secrets: two while one is being replaced."""
     return _secrets.get(clinic)
+
+
+def active_clinics(slug: str | None = None) -> list[tuple[UUID, str]]:
+    """(id, slug) of every active clinic, or of the one with this slug; empty when there is none such."""
+    with platform_scope("name the active clinics"):
+        clinics = Organization.objects.filter(active=True).order_by("slug")
+        if slug is not None:
+            clinics = clinics.filter(slug=slug)
+        return list(clinics.values_list("pk", "slug"))
 
 
 def is_our_number(number: str) -> bool:

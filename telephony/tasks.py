@@ -7,15 +7,18 @@ from typing import Any
 from celery import current_app, shared_task
 from celery.signals import worker_ready
 
-from telephony import call_polling, line_keeping, reconciliation, retention, unheard_calls
-from telephony.vapi.calls_api import VapiAway
+from telephony.call_records import reconciliation
+from telephony.missed_calls import polling
+from telephony.never_dead import line_keeping, unheard_calls
+from telephony.vapi.rest import VapiFault
+from telephony.webhooks import retention
 
 
 @shared_task(name="telephony.tasks.check_missed_calls")
 def check_missed_calls() -> None:
     """Looks up the calls whose outcome nobody told us, those that rang while the database was away among them."""
     unheard_calls.take_in()
-    call_polling.check_missed_calls()
+    polling.check_missed_calls()
 
 
 @shared_task(name="telephony.tasks.keep_last_known_lines")
@@ -32,10 +35,10 @@ def forget_payloads() -> int:
 
 @shared_task(name="telephony.tasks.reconcile_calls")
 def reconcile_calls() -> None:
-    """Asks Vapi for the calls whose ends never arrived. Raises VapiAway where it could not be asked: the job has
+    """Asks Vapi for the calls whose ends never arrived. Raises VapiFault where it could not be asked: the job has
     not run through then, and its next run looks back further."""
     if not reconciliation.reconcile().complete:
-        raise VapiAway("Vapi stopped answering before all calls were listed.")
+        raise VapiFault("Vapi stopped answering before all calls were listed.")
 
 
 @worker_ready.connect

@@ -16,7 +16,7 @@ from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.admin.recordings import player
 from telephony.models import Call, CallCommand, CallEvent, ToolInvocation
-from telephony.recording_links import LISTEN
+from telephony.recordings.links import LISTEN
 from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.clock import today

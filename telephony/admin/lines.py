@@ -13,9 +13,9 @@ from bookings.models import Weekday
 from messaging.admin.numbers import clean_number
 from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
 from telephony.clinics import is_our_number
-from telephony.fire_drill import ask_for_drill
-from telephony.lines import SIP
+from telephony.missed_calls.lines import SIP
 from telephony.models import Assistant, PhoneNumber, TransferDestination, VapiCredential
+from telephony.never_dead.fire_drill import ask_for_drill
 from telephony.vapi.credentials import digest
 from voxanne.staff.asking import Told, asks_about_rows
 from voxanne.staff.audit import record_act

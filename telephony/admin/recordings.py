@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from telephony.models import Call, CallSettings, Recording
-from telephony.recording_links import LISTEN, link_to
-from telephony.recording_states import RecordingState
-from telephony.recordings import RECORDING_QUEUE, RECORDING_WORK, delete_recording
+from telephony.recordings.keeping import RECORDING_QUEUE, RECORDING_WORK, delete_recording
+from telephony.recordings.links import LISTEN, link_to
+from telephony.recordings.states import RecordingState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.work import redrive
 from voxanne.staff import audit, people

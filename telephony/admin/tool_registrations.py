@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from telephony.models import ToolRegistration, VapiCredential
-from telephony.vapi.our_side import OurSide, Presented
-from telephony.vapi.wanted import digest_of, tool_bodies
+from telephony.tool_chain.our_side import OurSide, Presented
+from telephony.tool_chain.wanted import digest_of, tool_bodies
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
 from voxanne.staff.columns import age, clock, label, shown
 from voxanne.staff.filters import OfClinic

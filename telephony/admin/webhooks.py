@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from telephony.ledger import Replayed, replay_row
+from telephony.call_records.reliability import reliability
 from telephony.models import Call, WebhookDelivery
-from telephony.states import WebhookState
-from telephony.webhook_health import reliability
+from telephony.webhooks.ledger import Replayed, replay_row
+from telephony.webhooks.states import WebhookState
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly

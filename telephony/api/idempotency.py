@@ -14,17 +14,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from monitoring.retention import remove
 from telephony.api.tokens import Bearer
 from telephony.models import ApiIdempotencyKey
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
-from voxanne.tenancy.scope import platform_scope
 
 LONGEST_KEY = 255
 KEPT = timedelta(hours=24)
-ROWS_AT_A_TIME = 1_000
 # A claim that vanishes between two looks was rolled back, or had served its time.
 MOST_LOOKS = 3
 
@@ -106,17 +106,11 @@ def store_answer(claim_id: UUID, status: int, answer: dict[str, Any]) -> None:
 
 def forget_old_keys() -> int:
     """Removes keys that are older than a day; returns how many."""
-    removed = 0
-    while True:
-        with platform_scope("remove old keys of the booking API"):
-            old = ApiIdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by(
-                "created_at"
-            )
-            batch = list(old.values_list("pk", flat=True)[:ROWS_AT_A_TIME])
-            ApiIdempotencyKey.objects.filter(pk__in=batch).delete()
-        removed += len(batch)
-        if len(batch) < ROWS_AT_A_TIME:
-            return removed
+    return remove(_old_keys, "remove old keys of the booking API")
+
+
+def _old_keys() -> QuerySet[ApiIdempotencyKey]:
+    return ApiIdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
 
 
 def _digest(text: str) -> str:

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.utils import timezone
 
 from bookings.plan import plan_of
-from telephony.commands import order_end, order_say, order_transfer
+from telephony.call_commands.commands import order_end, order_say, order_transfer
+from telephony.call_commands.transfers import GENERAL, AfterHours, NoDestination, destination_for
 from telephony.live.watchers import NotAllowed, Watcher
 from telephony.models import Call, TransferDestination
-from telephony.transfers import GENERAL, AfterHours, NoDestination, destination_for
 from telephony.vapi.payload import text
 from voxanne.tenancy.models import AuditEntry
 from voxanne.tenancy.scope import org_scope

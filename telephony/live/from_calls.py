@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from telephony import call_feed
+from telephony.call_records import feed as call_feed
 from telephony.live.feed import TOOL, TRANSCRIPT, announce, announce_call
 from telephony.models import Call, CallEvent
 from voxanne.tenancy.scope import org_scope

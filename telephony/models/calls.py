@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from telephony.states import COMMAND_LIFECYCLE, CommandState
+from telephony.call_commands.states import COMMAND_LIFECYCLE, CommandState
 from voxanne.durable.models import DurableWork
 from voxanne.encryption import EncryptedTextField
 from voxanne.tenancy.owned import Owned

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from telephony.models.numbers import PhoneNumber
-from telephony.states import DRILL_LIFECYCLE, DrillState
+from telephony.never_dead.states import DRILL_LIFECYCLE, DrillState
 from voxanne.durable.models import DurableWork
 
 

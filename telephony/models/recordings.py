@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from telephony.models.calls import Call
-from telephony.recording_states import RECORDING_LIFECYCLE, RecordingState
+from telephony.recordings.states import RECORDING_LIFECYCLE, RecordingState
 from voxanne.durable.models import DurableWork
 from voxanne.encryption import EncryptedTextField
 from voxanne.tenancy.owned import Owned

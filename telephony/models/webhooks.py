@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from telephony.states import WEBHOOK_LIFECYCLE, WebhookState
+from telephony.webhooks.states import WEBHOOK_LIFECYCLE, WebhookState
 from voxanne.durable.models import DurableWork
 from voxanne.indexes import NamedIndex
 
@@ -16,7 +16,7 @@ class WebhookDelivery(DurableWork):
     """One webhook, stored before it is acknowledged. ``event_id`` is made of stable fields only, so a repetition
     finds this row and changes nothing.
 
-    ``payload`` is redacted, compressed and encrypted (``telephony/payloads.py``), and blanked a day after the
+    ``payload`` is redacted, compressed and encrypted (``telephony/webhooks/payloads.py``), and blanked a day after the
     work is done. ``provider_call_id`` is the provider's own name of the call, where the webhook speaks of one.
     """
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from bookings.booking import Booked, BookingRefused, Wish, book
-from bookings.spoken import spelled, spoken_date, spoken_time
+from bookings.booking import BookingRefused, Wish, book
 from bookings.states import AppointmentSource
 from messaging.phone_numbers import InvalidPhoneNumber, normalise
-from telephony.tools.answering import Asking, ToolAnswer, answered
+from telephony.tools.answering import Asking, ToolAnswer
 from telephony.tools.asked import ArgumentMissing, Asked
+from telephony.tools.visit_answer import visit_answered
 
 LONGEST_EMAIL = 254
 
@@ -30,14 +30,7 @@ def book_appointment(asking: Asking, asked: Asked) -> ToolAnswer:
         call_id=asking.call_id,
     )
     booked = book(asking.plan, wish, asking.now)
-    return answered(
-        _sentence(asking, booked),
-        appointmentId=str(booked.appointment_id),
-        startsAt=booked.starts_at.astimezone(asking.plan.zone).isoformat(),
-        confirmationCode=booked.confirmation_code,
-        alreadyBooked=booked.already_booked,
-        smsStatus=booked.sms_status,
-    )
+    return visit_answered(asking, booked, done="You are booked for", texted="the details")
 
 
 def _email(asked: Asked) -> str:
@@ -57,14 +50,3 @@ def _phone(asking: Asking, asked: Asked) -> str:
         return normalise(given, asking.plan.country)
     except InvalidPhoneNumber as error:
         raise BookingRefused("invalid_phone") from error
-
-
-def _sentence(asking: Asking, booked: Booked) -> str:
-    plan = asking.plan
-    day = booked.starts_at.astimezone(plan.zone).date()
-    when = f"{spoken_date(day, plan.today(asking.now))} at {spoken_time(booked.starts_at, plan.zone, plan.country)}"
-    already = "You are already booked for" if booked.already_booked else "You are booked for"
-    sentence = f"{already} {when}. Your confirmation code is {spelled(booked.confirmation_code)}."
-    if booked.sms_status == "queued":
-        sentence += " I am sending you a text with the details."
-    return sentence

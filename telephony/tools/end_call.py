@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from telephony.calls import remember_control_url
-from telephony.commands import queue_end
+from telephony.call_commands.commands import queue_end
+from telephony.call_records.calls import remember_control_url
 from telephony.models import Call
 from telephony.tools.answering import Asking, ToolAnswer
 from telephony.tools.asked import Asked

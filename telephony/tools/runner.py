@@ -12,8 +12,8 @@ from django.utils import timezone
 from bookings.booking import BookingRefused, until_code_is_free
 from bookings.plan import clinic_plan
 from monitoring import metrics
-from telephony.call_feed import TOOL, on_call_event
-from telephony.call_outcome import conclude
+from telephony.call_records.feed import TOOL, on_call_event
+from telephony.call_records.outcome import conclude
 from telephony.tools import claims
 from telephony.tools.answering import APOLOGY, Asking, ToolAnswer, refused, refused_booking
 from telephony.tools.asked import ArgumentMissing, Asked

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from telephony.calls import remember_control_url
-from telephony.commands import queue_transfer
+from telephony.call_commands.commands import queue_transfer
+from telephony.call_commands.transfers import AfterHours, NoDestination, destination_for
+from telephony.call_records.calls import remember_control_url
 from telephony.models import Call, TransferDestination
 from telephony.tools.answering import Asking, ToolAnswer, answered, refused
 from telephony.tools.asked import Asked
-from telephony.transfers import AfterHours, NoDestination, destination_for
 
 CONNECTING = "I am putting you through now. One moment, please."
 

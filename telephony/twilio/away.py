@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 
 from messaging.providers.twilio.client import platform_account
 from monitoring.errors import error_response
-from telephony import last_known, unheard_calls
-from telephony.last_known import LastKnown
+from telephony.never_dead import last_known, unheard_calls
+from telephony.never_dead.last_known import LastKnown
 from telephony.twilio import form, voice_answers
 from telephony.twilio.signature import is_signed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from telephony.dial_outcomes import Ended
-from telephony.missed_calls import Incoming
+from telephony.missed_calls.dial_outcomes import Ended
+from telephony.missed_calls.settling import Incoming
 from telephony.vapi.payload import text
 
 LONGEST_SID = 40

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST
 from messaging.receipts import Receipt, apply_receipt
 from messaging.senders import account_at
 from monitoring.errors import error_response
-from telephony.database_faults import answer_to
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
+from telephony.webhooks.database_faults import answer_to
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from messaging import inbound
 from messaging.inbound import Received
-from telephony.ledger import Arrival, Event, Provider, register_handler
+from telephony.webhooks.ledger import Arrival, Event, Provider, register_handler
 
 INCOMING_TEXT = "incoming-text"
 

@@ -13,11 +13,11 @@ from messaging.inbound import Received, clinic_texted_at
 from messaging.senders import account_at
 from monitoring import metrics
 from monitoring.errors import error_response
-from telephony import ledger
-from telephony.database_faults import answer_to
 from telephony.twilio.received_texts import arrival_of
 from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
+from telephony.webhooks import ledger
+from telephony.webhooks.database_faults import answer_to
 
 NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 

@@ -12,15 +12,15 @@ from django.conf import settings
 from django.http import HttpResponse
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
-from telephony.lines import SIP, Line
+from telephony.missed_calls.lines import SIP, Line
 from telephony.models import ActiveCall
+from telephony.twilio.addresses import VOICE_PATH
 
 Stage = ActiveCall.Stage
 
 NOT_IN_SERVICE = "We are sorry, this number is not in service."
 NOBODY_NOW = "We are sorry, nobody can take your call at the moment. Please call again later."
 NOBODY_BUT_TEXT = "We are sorry, nobody could take your call. We are sending you a text message."
-VOICE_PATH = "/api/webhooks/twilio/voice"
 WHISPER_SECONDS = 8
 # Nothing comes after it, so the clinic may take its time.
 STATIC_RING_SECONDS = 30

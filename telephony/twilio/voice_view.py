@@ -20,15 +20,15 @@ from bookings.plan import ClinicPlan, clinic_plan
 from messaging.providers.twilio.client import platform_account
 from messaging.senders import account_at
 from monitoring import metrics
-from telephony import missed_calls
-from telephony.database_faults import answer_to
-from telephony.dial_outcomes import ENDED, NOBODY_TOOK_IT, Verdict, verdict_of
-from telephony.line_keeping import refresh_where_it_changed
-from telephony.lines import Line, Stage, clinic_dialled_at, line_of
-from telephony.missed_calls import Outcome, Path
+from telephony.missed_calls import settling
+from telephony.missed_calls.dial_outcomes import ENDED, NOBODY_TOOK_IT, Verdict, verdict_of
+from telephony.missed_calls.lines import Line, Stage, clinic_dialled_at, line_of
+from telephony.missed_calls.settling import Outcome, Path
 from telephony.models import ActiveCall
+from telephony.never_dead.line_keeping import refresh_where_it_changed
 from telephony.twilio import away, form, voice_answers
 from telephony.twilio.away import forbidden, signed_by
+from telephony.webhooks.database_faults import answer_to
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -102,7 +102,7 @@ def _new_call(request: HttpRequest) -> HttpResponse:
         plan = clinic_plan(clinic)
         line = line_of(clinic.org_id, incoming.dialled, plan.country)
         stage = line.first_stage
-        call = missed_calls.note_call(clinic.org_id, line, incoming, stage) if incoming.call_sid else None
+        call = settling.note_call(clinic.org_id, line, incoming, stage) if incoming.call_sid else None
         answer = _ring(line, stage, call, plan)
     refresh_where_it_changed(line, clinic.org_id)
     return answer
@@ -112,11 +112,11 @@ def _ring(line: Line, stage: str, call: ActiveCall | None, plan: ClinicPlan) -> 
     if line.rung_at(stage):
         return voice_answers.ring(line, stage, call.pk if call else None)
     # Nobody can be rung at all: the caller has missed the clinic already.
-    settled = missed_calls.settle(call, Outcome.MISSED, Path.FAST, plan) if call else None
+    settled = settling.settle(call, Outcome.MISSED, Path.FAST, plan) if call else None
     return _sorry(settled)
 
 
-def _sorry(settled: missed_calls.Settled | None) -> HttpResponse:
+def _sorry(settled: settling.Settled | None) -> HttpResponse:
     texted = settled is not None and settled.text == ActiveCall.Text.QUEUED
     return voice_answers.say(voice_answers.NOBODY_BUT_TEXT if texted else voice_answers.NOBODY_NOW)
 
@@ -132,7 +132,7 @@ def _after_dial(request: HttpRequest) -> HttpResponse:
     with org_scope(clinic.org_id):
         plan = clinic_plan(clinic)
         line = line_of(clinic.org_id, incoming.dialled, plan.country)
-        call = missed_calls.note_call(clinic.org_id, line, incoming, stage) if incoming.call_sid else None
+        call = settling.note_call(clinic.org_id, line, incoming, stage) if incoming.call_sid else None
         return _judged(request, line, stage, call, plan) if call else voice_answers.hang_up()
 
 
@@ -141,16 +141,16 @@ def _judged(
 ) -> HttpResponse:
     leg_sid, leg = form.dial_leg(request)
     if stage == Stage.ASSISTANT and call.stage != stage:
-        missed_calls.go_on_to_assistant(call, call.dial_call_sid)
+        settling.go_on_to_assistant(call, call.dial_call_sid)
         call.stage = stage
     verdict = verdict_of(leg, line.terms(stage, call.whisper))
     if verdict is Verdict.MISSED:
         if line.goes_on(stage) and not _caller_left(request, leg.status):
-            missed_calls.go_on_to_assistant(call, leg_sid)
+            settling.go_on_to_assistant(call, leg_sid)
             return voice_answers.ring(line, Stage.ASSISTANT, call.pk)
-        return _sorry(missed_calls.settle(call, Outcome.MISSED, Path.FAST, plan, dial_call_sid=leg_sid))
+        return _sorry(settling.settle(call, Outcome.MISSED, Path.FAST, plan, dial_call_sid=leg_sid))
     if verdict is Verdict.ANSWERED:
-        missed_calls.settle(call, Outcome.ANSWERED, Path.FAST, plan, dial_call_sid=leg_sid)
+        settling.settle(call, Outcome.ANSWERED, Path.FAST, plan, dial_call_sid=leg_sid)
     # Anything else says nothing yet: the poller will ask.
     return voice_answers.hang_up()
 
@@ -167,10 +167,10 @@ def _whispered(request: HttpRequest, call_id: UUID) -> HttpResponse:
     digits = request.POST.get("Digits", "").strip()
     with org_scope(clinic.org_id):
         if not digits:
-            missed_calls.heed_whisper(call_id, ActiveCall.Whisper.ASKED)
+            settling.heed_whisper(call_id, ActiveCall.Whisper.ASKED)
             return voice_answers.whisper_question(clinic_plan(clinic).name, call_id)
         accepted = digits == ACCEPTING_DIGIT
-        missed_calls.heed_whisper(
+        settling.heed_whisper(
             call_id, ActiveCall.Whisper.ACCEPTED if accepted else ActiveCall.Whisper.REFUSED
         )
     return voice_answers.put_through() if accepted else voice_answers.hang_up()
@@ -188,9 +188,9 @@ def _note_status(request: HttpRequest) -> HttpResponse:
             plan = clinic_plan(clinic)
             line = line_of(clinic.org_id, incoming.dialled, plan.country)
             # ``completed`` does not say who took the call: its row is there for the poller, should no dial have told.
-            call = missed_calls.note_call(clinic.org_id, line, incoming, line.first_stage)
+            call = settling.note_call(clinic.org_id, line, incoming, line.first_stage)
             if call is not None and status in NOBODY_TOOK_IT:
-                missed_calls.settle(call, Outcome.MISSED, Path.FAST, plan)
+                settling.settle(call, Outcome.MISSED, Path.FAST, plan)
     return HttpResponse(status=204)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from django.utils import timezone
 
 from bookings.plan import clinic_plan
-from telephony.calls import create_inbound_call_atomically
+from telephony.call_commands.transfers import GENERAL, AfterHours, NoDestination, destination_for
+from telephony.call_records.calls import create_inbound_call_atomically
 from telephony.models import Assistant, PhoneNumber
 from telephony.tools.answering import APOLOGY
 from telephony.tools.runner import Unanswerable, run_tool_call
-from telephony.transfers import GENERAL, AfterHours, NoDestination, destination_for
 from telephony.vapi.events import came_in
 from telephony.vapi.payload import CallFacts, ServerMessage, ToolCall, tool_calls
 from voxanne.tenancy.plan_cache import ClinicKey

@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from telephony.ledger import Arrival, Origin, Provider, event_id
 from telephony.vapi.payload import ServerMessage, text
+from telephony.webhooks.ledger import Arrival, Origin, Provider, event_id
 
 TRANSCRIPT = "transcript"
 # Subscribed to in this spelling, final transcripts come with it as their type.

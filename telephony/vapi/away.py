@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from telephony import last_known
-from telephony.last_known import LastKnown
+from telephony.never_dead import last_known
+from telephony.never_dead.last_known import LastKnown
 from telephony.vapi import credentials
 from telephony.vapi.payload import CallFacts, ServerMessage
 

@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from telephony import calls
-from telephony.calls import Happening
-from telephony.ledger import Event, Provider, event_id, register_handler
+from telephony.call_records import calls
+from telephony.call_records.calls import Happening
 from telephony.models import Call, CallEvent
 from telephony.vapi import arrivals
 from telephony.vapi.moments import instant
 from telephony.vapi.payload import CallFacts, ServerMessage, message_of, text
 from telephony.vapi.reports import Completion, completion_of, recording_of
+from telephony.webhooks.ledger import Event, Provider, event_id, register_handler
 
 Kind = CallEvent.Kind
 LONGEST_LINE = 8_000

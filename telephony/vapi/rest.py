@@ -1,4 +1,4 @@
-"""Vapi's REST interface: tools, assistants and phone numbers are read, made, changed and removed.
+"""Vapi's REST interface: tools, assistants and phone numbers are read, made, changed and removed, calls listed.
 
 Source: Vapi's OpenAPI document. A list has no cursor and is paged by ``createdAt``. Nothing there has an
 idempotency key, so only what may be repeated (GET, PATCH) is tried again, and never a POST: whoever lost the
@@ -18,9 +18,9 @@ from django.conf import settings
 from monitoring.breaker import CircuitOpen, Service, guarded, is_outage_status
 from monitoring.masking import mask_text
 from voxanne.outgoing import keep_proxies
-from voxanne.tenancy.scope import current_scope
+from voxanne.tenancy.scope import insist_on_no_scope
 
-TOOL, ASSISTANT, PHONE_NUMBER = "tool", "assistant", "phone-number"
+TOOL, ASSISTANT, PHONE_NUMBER, CALL = "tool", "assistant", "phone-number", "call"
 
 REPEATABLE = ("GET", "PATCH")
 MOST_TRIES = 3
@@ -49,10 +49,14 @@ class VapiFault(RuntimeError):
 
 
 class Vapi:
-    """One operator's errand at Vapi, on one kept connection. Not shared between threads."""
+    """One errand at Vapi, on one kept connection. Not shared between threads.
 
-    def __init__(self, tries: int = MOST_TRIES) -> None:
+    ``timeout``: seconds to connect and to answer; ``VAPI_TIMEOUT`` where none is given.
+    """
+
+    def __init__(self, tries: int = MOST_TRIES, timeout: tuple[float, float] | None = None) -> None:
         self._tries = tries
+        self._timeout = timeout or settings.VAPI_TIMEOUT
         self._session = requests.Session()
         keep_proxies(self._session, settings.VAPI_API_BASE_URL)
 
@@ -70,9 +74,7 @@ class Vapi:
         found: dict[str, Record] = {}
         query: dict[str, Any] = {"limit": PAGE_SIZE}
         for _ in range(MOST_PAGES):
-            page = self._answered("GET", f"/{kind}", query=query)
-            if not isinstance(page, list):
-                raise VapiFault(f"Vapi answered a list of {kind} records with something else.")
+            page = self.page(kind, query)
             fresh = [record for record in page if record.get("id") not in found]
             found |= {record["id"]: record for record in fresh}
             if len(page) < PAGE_SIZE or not fresh:
@@ -80,6 +82,13 @@ class Vapi:
             # Records of one instant may lie on both sides of a page's end, hence "less or equal".
             query["createdAtLe"] = page[-1]["createdAt"]
         raise VapiFault(f"Vapi lists more than {PAGE_SIZE * MOST_PAGES} {kind} records.")
+
+    def page(self, kind: str, query: Mapping[str, Any]) -> list[Record]:
+        """One page of a kind's records, newest first. Raises VapiFault."""
+        listed = self._answered("GET", f"/{kind}", query=query)
+        if not isinstance(listed, list):
+            raise VapiFault(f"Vapi answered a list of {kind} records with something else.")
+        return [record for record in listed if isinstance(record, dict)]
 
     def create(self, kind: str, body: Mapping[str, Any]) -> Record:
         """Makes a record. Raises VapiFault; when that is ``unsure``, look before making another."""
@@ -128,8 +137,7 @@ class Vapi:
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any] | None
     ) -> requests.Response:
-        if current_scope() is not None:
-            raise RuntimeError("Vapi is never called inside a scope: its transaction would be kept waiting.")
+        insist_on_no_scope("Vapi")
         if not settings.VAPI_API_KEY:
             raise VapiFault("VAPI_API_KEY is not set: Vapi cannot be asked anything.")
         try:
@@ -140,7 +148,7 @@ class Vapi:
                     json=body,
                     params=query,
                     headers={"Authorization": f"Bearer {settings.VAPI_API_KEY}"},
-                    timeout=settings.VAPI_TIMEOUT,
+                    timeout=self._timeout,
                     allow_redirects=False,
                 )
                 if is_outage_status(response.status_code):

@@ -14,9 +14,7 @@ from django.views.decorators.http import require_POST
 
 from monitoring import metrics
 from monitoring.errors import error_response
-from telephony import ledger
 from telephony.clinics import clinic_of_call
-from telephony.database_faults import OUTAGE, answer_to
 from telephony.tools.answering import APOLOGY
 from telephony.vapi.answers import assistant_answer, clinic_unknown, tool_results, transfer_answer
 from telephony.vapi.arrivals import arrival_of
@@ -24,6 +22,8 @@ from telephony.vapi.away import line_as_destination
 from telephony.vapi.door import Door, door_of
 from telephony.vapi.events import remember_line
 from telephony.vapi.payload import MalformedPayload, ServerMessage, parse
+from telephony.webhooks import ledger
+from telephony.webhooks.database_faults import OUTAGE, answer_to
 from voxanne.tenancy.plan_cache import ClinicKey
 
 logger = structlog.get_logger(__name__)

@@ -12,9 +12,9 @@ import pytest
 from bookings.plan import plan_of
 from messaging.models import Message, StaffTask
 from messaging.outbox import Enqueued, enqueue
-from telephony import missed_calls
-from telephony.lines import line_of
-from telephony.missed_calls import Incoming, Outcome, Path
+from telephony.missed_calls import settling
+from telephony.missed_calls.lines import line_of
+from telephony.missed_calls.settling import Incoming, Outcome, Path
 from telephony.models import ActiveCall
 from tests.clinics import Clinic
 from tests.concurrency.conftest import Without
@@ -33,7 +33,7 @@ def ringing(clinic: Clinic, caller: str) -> ActiveCall:
     with org_scope(clinic.id):
         line = line_of(clinic.id, clinic.number, clinic.org.country)
         incoming = Incoming(f"CA{next(_serial):032x}", caller, clinic.number)
-        call = missed_calls.note_call(clinic.id, line, incoming, line.first_stage)
+        call = settling.note_call(clinic.id, line, incoming, line.first_stage)
     assert call is not None
     return call
 
@@ -44,7 +44,7 @@ def settles(call: ActiveCall, path: Path) -> Callable[[], bool]:
     def settle() -> bool:
         with org_scope(call.org_id):
             seen = ActiveCall.objects.get(pk=call.pk)
-            return missed_calls.settle(seen, Outcome.MISSED, path, plan_of(call.org_id)).done
+            return settling.settle(seen, Outcome.MISSED, path, plan_of(call.org_id)).done
 
     return settle
 
@@ -92,9 +92,9 @@ def without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     def as_new(**given: Any) -> Enqueued:
         return enqueue(**{**given, "dedupe_key": f"{given['dedupe_key']}-{next(serial)}"})
 
-    monkeypatch.setattr(missed_calls, "_claimed", looked)
-    monkeypatch.setattr("telephony.text_backs._cool_down_is_over", nobody_else)
-    monkeypatch.setattr("telephony.text_backs.enqueue", as_new)
+    monkeypatch.setattr(settling, "_claimed", looked)
+    monkeypatch.setattr("telephony.missed_calls.text_backs._cool_down_is_over", nobody_else)
+    monkeypatch.setattr("telephony.missed_calls.text_backs.enqueue", as_new)
 
 
 @pytest.mark.usefixtures("without_claim")
@@ -110,7 +110,7 @@ def test_copies_of_a_new_calls_webhook_at_once_make_one_row(clinic: Clinic) -> N
     def note() -> object:
         with org_scope(clinic.id):
             line = line_of(clinic.id, clinic.number, clinic.org.country)
-            call = missed_calls.note_call(clinic.id, line, incoming, line.first_stage)
+            call = settling.note_call(clinic.id, line, incoming, line.first_stage)
         return call.pk if call else None
 
     noted, _ = race([note] * 8)

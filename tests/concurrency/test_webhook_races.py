@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from telephony import ledger
-from telephony.ledger import WEBHOOK, Arrival, Provider
 from telephony.models import Call, CallEvent, WebhookDelivery
 from telephony.vapi.arrivals import arrival_of
 from telephony.vapi.payload import message_of
+from telephony.webhooks import ledger
+from telephony.webhooks.ledger import WEBHOOK, Arrival, Provider
 from tests.clinics import Clinic
 from tests.concurrency.conftest import Without
 from tests.concurrency.racing import race

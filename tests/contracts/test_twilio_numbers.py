@@ -13,8 +13,9 @@ from werkzeug import Request
 from werkzeug.test import EnvironBuilder
 
 from messaging.providers.twilio.client import Account
+from telephony.tool_chain import pointing
+from telephony.tool_chain.pointing import OurNumber
 from telephony.twilio import numbers
-from telephony.twilio.numbers import OurNumber
 from tests.contracts.specifications import document, twilio_faults
 
 ACCOUNT = Account(sid="AC" + "1" * 32, auth_token="token-of-these-tests")
@@ -49,14 +50,14 @@ def held(number: str) -> Any:
 
 def serve(server: HTTPServer) -> None:
     listed = held(OURS.number)
-    record = listed["incoming_phone_numbers"][0] | numbers.wanted_addresses(OURS)
+    record = listed["incoming_phone_numbers"][0] | pointing.wanted_addresses(OURS)
     server.expect_request(f"/twilio{BASE}.json", method="GET").respond_with_json(listed)
     server.expect_request(f"/twilio{BASE}/{SID}.json", method="POST").respond_with_json(record)
 
 
 def test_a_number_is_found_and_pointed_as_twilio_documents_it(server: HTTPServer) -> None:
     serve(server)
-    item = numbers._point(ACCOUNT, OURS, check_only=False)
+    item = pointing._point(ACCOUNT, OURS, check_only=False)
     assert item.state.value == "repaired"
     (listing, _), (update, _) = server.log
     assert twilio_faults(listing) == []

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from telephony.tool_chain.our_side import our_side
+from telephony.tool_chain.wanted import new_assistant, number_body, tool_bodies
 from telephony.tools.catalogue import TOOLS
-from telephony.vapi.our_side import our_side
-from telephony.vapi.wanted import new_assistant, number_body, tool_bodies
 from tests.clinics import Clinic
 from tests.contracts.specifications import document, vapi_faults
 from tests.sandbox.conftest import sandbox, sandbox_process

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 
-from telephony.commands import CALL_COMMAND
+from telephony.call_commands.commands import CALL_COMMAND
 from telephony.live import attendance
 from telephony.live.feed import TRANSCRIPT, announce
 from telephony.models import Call, CallCommand, TransferDestination

@@ -370,7 +370,7 @@ def test_what_has_served_its_time_goes_and_the_rest_stays(elm: Clinic) -> None:
 
 @pytest.mark.django_db
 def test_the_clean_up_takes_small_bites(elm: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("messaging.retention.ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr("monitoring.retention.ROWS_AT_A_TIME", 2)
     month = timezone.now() - timedelta(days=31)
     for _ in range(5):
         make(elm, "delivered", created_at=month, updated_at=month)

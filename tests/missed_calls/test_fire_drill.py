@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from telephony import last_known, line_keeping
-from telephony.fire_drill import DRILL_WORK, FIRE_DRILL, checks_of, subject_of
 from telephony.models import FireDrill, PhoneNumber
+from telephony.never_dead import last_known, line_keeping
+from telephony.never_dead.fire_drill import DRILL_WORK, FIRE_DRILL, checks_of, subject_of
 from telephony.twilio.voice_answers import static_ring
 from tests.missed_calls.house import House
 from tests.missed_calls.twilio_post import set_up

@@ -10,9 +10,9 @@ import pytest
 from django.conf import settings
 
 from messaging.models import SenderAccount
-from telephony import last_known, line_keeping
-from telephony.last_known import LastKnown
 from telephony.models import PhoneNumber, VapiCredential
+from telephony.never_dead import last_known, line_keeping
+from telephony.never_dead.last_known import LastKnown
 from tests.clinics import Clinic
 from tests.missed_calls.twilio_post import call, set_up
 from tests.telephony.vapi_client import signed

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from messaging.models import StaffTask
 from monitoring import metrics
-from telephony import line_keeping, unheard_calls
-from telephony.call_polling import Round, check_missed_calls
+from telephony.missed_calls.polling import Round, check_missed_calls
 from telephony.models import ActiveCall, PhoneNumber
+from telephony.never_dead import line_keeping, unheard_calls
 from telephony.twilio.calls_client import Leg
 from tests.missed_calls.house import CALLER, House
 from tests.missed_calls.twilio_post import new_sid, set_up
@@ -193,10 +193,10 @@ def test_between_line_and_assistant_the_poller_waits(house: House, monkeypatch: 
     house.rings(**UNHEARD)
     house.grow_older(seconds=32)
     legs = [Leg("CA" + "1" * 32, "no-answer", None, None)]
-    monkeypatch.setattr("telephony.call_polling.dialled_legs", lambda *_: legs)
-    monkeypatch.setattr("telephony.call_polling.status_of", lambda *_: "in-progress")
+    monkeypatch.setattr("telephony.missed_calls.polling.dialled_legs", lambda *_: legs)
+    monkeypatch.setattr("telephony.missed_calls.polling.status_of", lambda *_: "in-progress")
     assert poll() == Round(still_active=1)
-    monkeypatch.setattr("telephony.call_polling.status_of", lambda *_: "completed")
+    monkeypatch.setattr("telephony.missed_calls.polling.status_of", lambda *_: "completed")
     assert poll() == Round(processed=1, missed=1)
 
 
@@ -263,7 +263,7 @@ def test_a_text_that_cannot_be_written_leaves_the_call_unsettled(
         raise RuntimeError("the outbox is out of order")
 
     with monkeypatch.context() as broken:
-        broken.setattr("telephony.text_backs.enqueue", refused)
+        broken.setattr("telephony.missed_calls.text_backs.enqueue", refused)
         house.rings(lose_status=True)
         assert not house.call().processed
     house.grow_older(seconds=32)
@@ -273,7 +273,7 @@ def test_a_text_that_cannot_be_written_leaves_the_call_unsettled(
 
 def test_the_words_are_others_after_hours(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for opened, kind in ((True, "missed_call"), (False, "missed_call_after_hours")):
-        monkeypatch.setattr("telephony.text_backs.is_open", lambda *_, told=opened: told)
+        monkeypatch.setattr("telephony.missed_calls.text_backs.is_open", lambda *_, told=opened: told)
         caller = "+14155550171" if opened else "+14155550172"
         house.rings(caller=caller)
         (text,) = [text for text in house.texts() if text.recipient == caller]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from telephony import last_known, unheard_calls
-from telephony.last_known import LastKnown
+from telephony.never_dead import last_known, unheard_calls
+from telephony.never_dead.last_known import LastKnown
 from tests.missed_calls.twilio_post import RESULT, STATUS, VOICE, new_sid, post
+from tests.no_database import database_away
 from tests.telephony.vapi_client import WEBHOOK, bearer, signed, vapi_secret
 
 NUMBER, LINE, CALLER = "+14155560001", "+14155550199", "+14155550142"
@@ -24,14 +24,8 @@ WHISPER = f"{VOICE}/whisper/01a217b0-aa99-771d-a63e-07a2391fc595"
 
 @pytest.fixture(autouse=True)
 def _no_database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Connections go to a port on which nobody listens."""
-    known = connection.settings_dict
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict = {**known, "HOST": "127.0.0.1", "PORT": "1"}
+    with database_away(django_db_blocker):
         yield
-        connection.close()
-        connection.settings_dict = known
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from telephony.models import Call, CallSettings, Recording
-from telephony.recordings import RECORDING, queue_recording
+from telephony.recordings.keeping import RECORDING, queue_recording
 from tests.clinics import Clinic
 from tests.sandbox.running import RunningSandbox
 from voxanne.durable import work

@@ -12,9 +12,9 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
-from telephony import recordings
 from telephony.models import Call, CallSettings, Recording
-from telephony.recordings import RECORDING, delete_recording, forget_old_recordings, queue_recording
+from telephony.recordings import keeping
+from telephony.recordings.keeping import RECORDING, delete_recording, forget_old_recordings, queue_recording
 from tests.clinics import Clinic
 from tests.recordings.archive import Archive
 from tests.telephony.vapi_client import VapiCaller
@@ -143,7 +143,7 @@ def test_a_worker_that_died_while_fetching_leaves_one_file_in_the_end(archive: A
     archive.queue(call)
     claimed = work.claim(RECORDING, call.org_id, archive.of(call).pk)
     assert claimed is not None
-    late = recordings.perform(claimed.row, claimed.prepared)
+    late = keeping.perform(claimed.row, claimed.prepared)
     with org_scope(archive.clinic.id):
         Recording.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
     assert work.release_lost(RECORDING) == 1
@@ -216,7 +216,7 @@ def test_a_clinic_that_stopped_recording_without_a_choice_keeps_thirty_days(arch
 
 
 def test_many_are_cleaned_up_in_portions(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(keeping, "ROWS_AT_A_TIME", 2)
     for _ in range(5):
         age(archive.stored(recordingSeconds=0.05), 40)
     assert forget_old_recordings() == 5

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.models import Recording
-from telephony.recording_links import SALT, link_to
-from telephony.recording_view import wanted_part
+from telephony.recordings.links import SALT, link_to
+from telephony.recordings.view import wanted_part
 from tests.clinics import Clinic
 from tests.recordings.archive import Archive
 from voxanne.tenancy.models import AuditEntry, Membership, Role, User

@@ -34,7 +34,7 @@ from telephony.models import (
     TransferDestination,
     WebhookDelivery,
 )
-from telephony.payloads import packed
+from telephony.webhooks.payloads import packed
 from tests.clinics import Clinic
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, Membership

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from telephony.models import ToolRegistration, VapiCredential
+from telephony.tool_chain.our_side import our_side
+from telephony.tool_chain.wanted import digest_of, tool_bodies
 from telephony.tools.catalogue import TOOLS
-from telephony.vapi.our_side import our_side
-from telephony.vapi.wanted import digest_of, tool_bodies
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
 from voxanne.tenancy.scope import platform_scope

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from telephony import call_feed, calls
-from telephony.calls import (
+from telephony.call_records import calls, feed
+from telephony.call_records.calls import (
     create_inbound_call_atomically,
     update_call_completed_atomically,
     update_call_with_recording_atomically,
@@ -37,9 +37,9 @@ def heard() -> Iterator[list[Any]]:
     def listener(*args: Any) -> None:
         told.append(args)
 
-    call_feed.register_listener(listener)
+    feed.register_listener(listener)
     yield told
-    call_feed._listeners.remove(listener)
+    feed._listeners.remove(listener)
 
 
 def the_call(clinic: Clinic) -> Call:

@@ -11,11 +11,11 @@ from datetime import date
 import jwt
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 from twilio.request_validator import RequestValidator
 
+from tests.no_database import database_away
 from tests.telephony.vapi_client import WEBHOOK, signed, tool_call, vapi_secret
 
 CLIENT = Client(raise_request_exception=False)
@@ -29,14 +29,8 @@ CALL = {"id": "a-call", "assistantId": "assistant-elm-street"}
 
 @pytest.fixture(autouse=True)
 def _no_database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Connections go to a port on which nobody listens."""
-    known = connection.settings_dict
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict = {**known, "HOST": "127.0.0.1", "PORT": "1"}
+    with database_away(django_db_blocker):
         yield
-        connection.close()
-        connection.settings_dict = known
 
 
 def post(

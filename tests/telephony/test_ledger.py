@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from monitoring.metric_store import SUM
 from monitoring.metrics import DUPLICATES, WEBHOOK_WORK, store
-from telephony import ledger, retention
-from telephony.ledger import WEBHOOK, Arrival, Event, Provider, Replayed
 from telephony.models import Call, WebhookDelivery
-from telephony.payloads import unpacked
 from telephony.vapi.arrivals import arrival_of
 from telephony.vapi.payload import message_of
+from telephony.webhooks import ledger, retention
+from telephony.webhooks.ledger import WEBHOOK, Arrival, Event, Provider, Replayed
+from telephony.webhooks.payloads import unpacked
 from tests.clinics import Clinic
 from tests.telephony.rows import row_counts
 from tests.telephony.vapi_client import VapiCaller, vapi_secret

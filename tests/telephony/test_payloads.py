@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from telephony.payloads import DEEPEST, REDACTED, packed, redacted, unpacked
+from telephony.webhooks.payloads import DEEPEST, REDACTED, packed, redacted, unpacked
 
 SECRETS = {
     "twilioAuthToken": "t0k3n", "twilioApiSecret": "s3cret", "twilioApiKey": "SK1", "serverUrlSecret": "s3cret",

@@ -9,12 +9,13 @@ import pytest
 from django.utils import timezone
 
 from monitoring import heartbeats
-from telephony import reconciliation, tasks
+from telephony import tasks
+from telephony.call_records import reconciliation
+from telephony.call_records.reconciliation import Reconciled, reconcile
+from telephony.call_records.reliability import reliability, reported_share
 from telephony.models import Call, ToolInvocation, WebhookDelivery
-from telephony.reconciliation import Reconciled, reconcile
 from telephony.vapi import calls_api
-from telephony.vapi.calls_api import VapiAway
-from telephony.webhook_health import reliability, reported_share
+from telephony.vapi.rest import VapiFault
 from tests.clinics import Clinic
 from tests.sandbox.conftest import sandbox, sandbox_process
 from tests.sandbox.running import RunningSandbox
@@ -135,7 +136,7 @@ def test_vapi_away_is_waited_out(call: VapiCaller, vapi: RunningSandbox, fault: 
 
 def test_a_job_that_could_not_ask_has_not_run_through(vapi: RunningSandbox, call: VapiCaller) -> None:
     vapi.control("/faults", {"service": "vapi", "kind": "server_error", "count": 1})
-    with pytest.raises(VapiAway):
+    with pytest.raises(VapiFault):
         tasks.reconcile_calls()
 
 

@@ -20,9 +20,9 @@ from django.db import (
 )
 from twilio.request_validator import RequestValidator
 
-from telephony.database_faults import answer_to
 from telephony.twilio import receipts_view
 from telephony.vapi import arrivals, payload
+from telephony.webhooks.database_faults import answer_to
 from tests.telephony.vapi_client import SHARED_CLIENT, VapiCaller, tool_call
 
 BY_SID = "/api/webhooks/sms-status"

@@ -9,10 +9,10 @@ import time_machine
 from django.test import override_settings
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
+from telephony.call_commands.states import CommandState
 
-from telephony.commands import CALL_COMMAND
+from telephony.call_commands.commands import CALL_COMMAND
 from telephony.models import Call, CallCommand, PhoneNumber, TransferDestination
-from telephony.states import CommandState
 from tests.clinics import Clinic
 from tests.telephony import webhooks
 from tests.telephony.vapi_client import CONTROL_URL, VapiCaller, tool_call

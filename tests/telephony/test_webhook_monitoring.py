@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from monitoring.gauges import oldest_waiting, read_gauge
 from monitoring.metrics import CALLS_REPORTED, WEBHOOKS
+from telephony.call_records.monitored import unreported_calls
 from telephony.models import WebhookDelivery
-from telephony.payloads import packed
-from telephony.webhooks_monitored import dead_webhooks, unreported_calls
+from telephony.webhooks.monitored import dead_webhooks
+from telephony.webhooks.payloads import packed
 from tests.clinics import Clinic
 from tests.telephony.webhooks import fresh, work_off
 from voxanne.tenancy.models import AuditEntry, User

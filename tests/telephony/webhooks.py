@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from telephony.ledger import WEBHOOK
 from telephony.models import WebhookDelivery
+from telephony.webhooks.ledger import WEBHOOK
 from tests.clinics import Clinic
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope

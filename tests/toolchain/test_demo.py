@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
+from telephony.clinics import active_clinics
 from telephony.models import Assistant
 from telephony.tools.catalogue import TOOLS
-from telephony.vapi.our_side import clinics_named
 from tests.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, RunningSandbox, free_port
 from tests.toolchain.at_vapi import run, sync
 from voxanne.demo.clinics import CLINICS, refuse_in_production
@@ -61,7 +61,7 @@ def test_seeding_again_gives_an_assistant_back_its_known_id(sandbox: RunningSand
     with platform_scope("test"):
         ids = list(Assistant.objects.values_list("vapi_assistant_id", flat=True))
     assert sorted(ids) == sorted(clinic.vapi_assistant_id for clinic in CLINICS)
-    assert len(clinics_named(None)) == len(CLINICS)
+    assert len(active_clinics()) == len(CLINICS)
 
 
 def test_seeding_does_without_a_sandbox(settings: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitoring.findings import Verdict
-from telephony import readiness_checks as checks
+from telephony.tool_chain import readiness_checks as checks
 from tests.clinics import Clinic
 from tests.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, free_port
 from tests.toolchain.at_vapi import AtVapi, sync

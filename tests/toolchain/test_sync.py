@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from telephony.models import ToolRegistration
+from telephony.tool_chain.wanted import SERVER_MESSAGES
 from telephony.tools.catalogue import TOOLS
-from telephony.vapi.wanted import SERVER_MESSAGES
 from tests.clinics import Clinic
 from tests.toolchain.at_vapi import PROMPT, AtVapi, registered, sync
 from voxanne.tenancy.scope import org_scope

@@ -7,8 +7,8 @@ from django.test import Client
 
 from monitoring.findings import Finding, Verdict, report_lines, tally, timed, worst
 from monitoring.readiness_checks import backend_address
-from telephony import tool_health_view
 from telephony.models import PhoneNumber, VapiCredential
+from telephony.tool_chain import health_view
 from tests.clinics import Clinic
 from tests.sandbox.running import free_port
 from tests.toolchain.at_vapi import AtVapi, run, sync
@@ -22,7 +22,7 @@ ADDRESS = "/api/monitoring/tool-health"
 
 @pytest.fixture(autouse=True)
 def no_report_yet() -> None:
-    tool_health_view.LOOK.forget()
+    health_view.LOOK.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_chain_that_was_never_synced_fails_and_says_what_to_do(known: AtVapi) 
     before = known.everything()
     code, said = verify("--org", "elm-street")
     assert code == 1
-    assert "not registered: bookClinicAppointment, checkAvailability" in said
+    assert "not registered: bookClinicAppointment, cancelAppointment, checkAvailability" in said
     assert "manage.py sync_vapi_tools --org elm-street" in said
     assert "oak-road" not in said
     assert known.everything() == before
@@ -137,12 +137,12 @@ def test_a_report_is_kept_for_a_while(known: AtVapi, client: Client) -> None:
     assert first["status"] == "unhealthy"
     sync()
     assert client.get(ADDRESS).json() == first
-    tool_health_view.LOOK.forget()
+    health_view.LOOK.forget()
     assert client.get(ADDRESS).json()["status"] == "healthy"
 
 
 def test_who_asks_during_the_first_look_is_asked_to_come_back(client: Client) -> None:
-    with tool_health_view.LOOK._lock:
+    with health_view.LOOK._lock:
         answer = client.get(ADDRESS)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"

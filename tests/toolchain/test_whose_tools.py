@@ -9,12 +9,12 @@ from django.db import connection
 
 from monitoring.sole_run import sole_errand
 from telephony.models import Assistant, PhoneNumber, ToolRegistration, VapiCredential
+from telephony.tool_chain import our_side
+from telephony.tool_chain.sync import sync_clinics
+from telephony.tool_chain.wanted import is_clinics_address
 from telephony.tools.catalogue import TOOLS
-from telephony.vapi import our_side
 from telephony.vapi.credentials import digest
 from telephony.vapi.rest import Vapi
-from telephony.vapi.sync import sync_clinics
-from telephony.vapi.wanted import is_clinics_address
 from tests.clinics import Clinic
 from tests.toolchain.at_vapi import AtVapi, registered, sync
 from voxanne.tenancy.models import Organization

@@ -12,10 +12,10 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from telephony.twilio.numbers import point_numbers
-from telephony.vapi.our_side import clinics_named
-from telephony.vapi.sync import sync_clinics
-from telephony.vapi.sync_report import ClinicReport
+from telephony.clinics import active_clinics
+from telephony.tool_chain.pointing import point_numbers
+from telephony.tool_chain.report import ClinicReport
+from telephony.tool_chain.sync import sync_clinics
 from voxanne.demo.clinics import CLINICS, DemoClinic, restore_assistants, twilio_number
 
 TIMEOUT = (0.5, 5.0)
@@ -78,5 +78,5 @@ def _records(clinic: DemoClinic) -> Iterator[tuple[str, dict[str, Any]]]:
 def connect() -> list[ClinicReport]:
     """Syncs the demo clinics' tools and points their numbers at us."""
     known = {clinic.slug for clinic in CLINICS}
-    clinics = [(org_id, slug) for org_id, slug in clinics_named(None) if slug in known]
+    clinics = [(org_id, slug) for org_id, slug in active_clinics() if slug in known]
     return [*sync_clinics(clinics, check_only=False), *point_numbers(clinics, check_only=False)]

@@ -52,6 +52,12 @@ def current_scope() -> Scope | None:
     return _current.get()
 
 
+def insist_on_no_scope(whom: str) -> None:
+    """Raises RuntimeError inside a scope: nobody outside is asked while its transaction would be kept waiting."""
+    if _current.get() is not None:
+        raise RuntimeError(f"{whom} is never called inside a scope: its transaction would be kept waiting.")
+
+
 def required_scope() -> Scope:
     """The scope in force. Raises ScopeError when there is none."""
     scope = _current.get()
@@ -95,6 +101,16 @@ def platform_scope(reason: str) -> Iterator[None]:
     """One transaction of the platform's own work over all clinics; ``reason`` says which work."""
     with _scope(Scope(frozenset(), platform_reason=reason)):
         yield
+
+
+@contextmanager
+def scope_at_hand(reason: str) -> Iterator[None]:
+    """The scope in force; the platform's own where there is none."""
+    if _current.get() is not None:
+        yield
+    else:
+        with platform_scope(reason):
+            yield
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from telephony.lines import line_from
-from telephony.numbers_asked_for import add_org_option, numbers_of
+from telephony.asked_for import add_org_option, numbers_asked_for
+from telephony.missed_calls.lines import line_from
 from telephony.twilio.voice_answers import static_ring
 from voxanne.tenancy.scope import org_scope
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         add_org_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for number in numbers_of(options["org"]):
+        for number in numbers_asked_for(options["org"]):
             with org_scope(number.org_id):
                 line = line_from(number, number.org.country)
             self.stdout.write(f"{number.org.name}, {number.number}")

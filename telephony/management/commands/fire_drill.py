@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from telephony.fire_drill import Verdict, checks_of, keep_result, subject_of, worst
+from telephony.asked_for import add_org_option, numbers_asked_for
 from telephony.models import PhoneNumber
-from telephony.numbers_asked_for import add_org_option, numbers_of
+from telephony.never_dead.fire_drill import Verdict, checks_of, keep_result, subject_of, worst
 from voxanne.tenancy.scope import org_scope
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         add_org_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verdicts = [self._drill(number) for number in numbers_of(options["org"])]
+        verdicts = [self._drill(number) for number in numbers_asked_for(options["org"])]
         if not verdicts:
             self.stdout.write("There are no numbers to drill.")
         if Verdict.FAIL in verdicts:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from monitoring.findings import Verdict, report_lines, tally, worst
-from telephony.phone_number_checks import check_numbers
-from telephony.vapi.our_side import clinics_named
+from telephony.asked_for import add_org_option, clinics_asked_for
+from telephony.tool_chain.phone_number_checks import check_numbers
+from telephony.tool_chain.told import tell_findings
 
 
 class Command(BaseCommand):
@@ -17,18 +16,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--org", metavar="SLUG", help="One clinic; every active one by default.")
+        add_org_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        clinics = clinics_named(options["org"])
-        if options["org"] and not clinics:
-            raise CommandError(f"There is no active clinic {options['org']!r}.")
-        by_clinic = check_numbers(clinics)
-        for slug, findings in by_clinic.items():
-            self.stdout.write(slug)
-            for line in report_lines(findings):
-                self.stdout.write(f"  {line}")
-        found = [finding for findings in by_clinic.values() for finding in findings]
-        self.stdout.write(tally(found))
-        if worst(found) is Verdict.FAIL:
-            sys.exit(1)
+        clinics = clinics_asked_for(options["org"])
+        tell_findings(self, check_numbers(clinics).items())

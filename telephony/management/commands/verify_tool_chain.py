@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from monitoring.findings import Verdict, report_lines, tally, worst
-from telephony.tool_chain import tool_chains
-from telephony.vapi.our_side import clinics_named
+from telephony.asked_for import add_org_option, clinics_asked_for
+from telephony.tool_chain.told import tell_findings
+from telephony.tool_chain.verification import tool_chains
 
 
 class Command(BaseCommand):
@@ -17,18 +16,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--org", metavar="SLUG", help="One clinic; every active one by default.")
+        add_org_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        clinics = clinics_named(options["org"])
-        if options["org"] and not clinics:
-            raise CommandError(f"There is no active clinic {options['org']!r}.")
+        clinics = clinics_asked_for(options["org"])
         chains = tool_chains(clinics)
-        for chain in chains:
-            self.stdout.write(chain.slug or "platform")
-            for line in report_lines(chain.findings):
-                self.stdout.write(f"  {line}")
-        found = [finding for chain in chains for finding in chain.findings]
-        self.stdout.write(tally(found))
-        if worst(found) is Verdict.FAIL:
-            sys.exit(1)
+        tell_findings(self, [(chain.slug or "platform", chain.findings) for chain in chains])

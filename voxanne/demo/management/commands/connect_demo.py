@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from telephony.tool_chain.report import summary, table
 from telephony.vapi.rest import VapiFault
-from telephony.vapi.sync_report import summary, table
 from voxanne.demo.at_providers import connect, is_at_sandbox, register
 from voxanne.demo.clinics import refuse_in_production
 

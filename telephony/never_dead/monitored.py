@@ -1,0 +1,16 @@
+"""What the floors below are told about the lines kept outside the database, and about fire drills."""
+
+from __future__ import annotations
+
+from monitoring.retention import register_retention
+from monitoring.schedule import register_periodic
+from telephony.never_dead.fire_drill import forget_fire_drills
+from telephony.never_dead.line_keeping import watch_changes
+
+KEEP_SECONDS = 300
+
+
+def register() -> None:
+    register_periodic("keep the last-known lines", "telephony.tasks.keep_last_known_lines", KEEP_SECONDS)
+    register_retention("fire_drills", forget_fire_drills)
+    watch_changes()
