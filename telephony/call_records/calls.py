@@ -76,16 +76,18 @@ def update_call_completed_atomically(org_id: UUID, facts: CallFacts, completion:
     """The call has ended; what ``completion`` says of it goes onto its row, which is made when it is new."""
     with org_scope(org_id):
         call = create_inbound_call_atomically(org_id, facts)
-        found = _completed(call, completion)
-        _fill(call, found)
+        is_new = call.status != Call.Status.ENDED
+        _fill(call, _completed(call, completion))
         CallEvent.objects.filter(call=call, final=False).delete()
         conclude(org_id, call.pk)
+        if is_new:
+            on_call_event(org_id, call.pk, ADVANCED, {})
     return call
 
 
 def update_call_with_recording_atomically(org_id: UUID, vapi_call_id: str, facts: RecordingFacts) -> bool:
-    """Notes where the call's recording lies and tells those who fetch it; False where that is known already, or
-    the call is not."""
+    """Notes where the call's recording lies, if the report said so, and tells those who fetch it; False where that is
+    known already, or the call is not."""
     with org_scope(org_id):
         call = _locked(org_id, vapi_call_id)
         if call is None or call.recording_url:

@@ -83,8 +83,7 @@ def reported(event: Event, message: ServerMessage) -> None:
     completion = completion_of(message.body, event.origin)
     call = calls.update_call_completed_atomically(event.org_id, message.call, completion)
     recording = recording_of(message.body)
-    if recording is not None:
-        calls.update_call_with_recording_atomically(event.org_id, message.call.vapi_call_id, recording)
+    calls.update_call_with_recording_atomically(event.org_id, message.call.vapi_call_id, recording)
     at = completion.ended_at or _at(event, message)
     calls.add_event(call, Happening(event.event_id, Kind.REPORT, at, text=completion.ended_reason))
 

@@ -17,6 +17,7 @@ from telephony.vapi.moments import instant
 from telephony.vapi.payload import text
 
 Group = Call.EndedGroup
+LONGEST_ADDRESS = 4000
 LONGEST_SUMMARY = 20_000
 LONGEST_TRANSCRIPT = 400_000
 MOST_COST = Decimal("999999.9999")
@@ -67,7 +68,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFacts:
-    """Where a call's recording lies. The address is a capability while it lasts, and differs in each delivery."""
+    """Where a call's recording lies: blank where nobody said. The address is a capability while it lasts, and differs
+    in each delivery."""
 
     url: str = field(repr=False)
     stereo_url: str = field(default="", repr=False)
@@ -99,8 +101,8 @@ def completion_of(report: Mapping[str, Any], learnt: str) -> Completion:
     )
 
 
-def recording_of(report: Mapping[str, Any]) -> RecordingFacts | None:
-    """The recording's address: in the artifact, then where older reports had it; None when none is told."""
+def recording_of(report: Mapping[str, Any]) -> RecordingFacts:
+    """The recording's address: in the artifact, then where older reports had it; blank when none is told."""
     artifact = _mapping(report.get("artifact"))
     recording = _mapping(artifact.get("recording"))
     mono = _mapping(recording.get("mono"))
@@ -116,13 +118,13 @@ def recording_of(report: Mapping[str, Any]) -> RecordingFacts | None:
         artifact.get("stereoRecordingUrl"),
         report.get("stereoRecordingUrl"),
     )
-    if not url and not stereo:
-        return None
     return RecordingFacts(url or stereo, stereo, instant(artifact.get("presignedUrlsExpiresAt")))
 
 
 def _first(*values: Any) -> str:
-    return next((found for found in (text(value, 2000) for value in values) if found), "")
+    """A longer one than any address is none, and cut nowhere that leaves it one."""
+    found = (text(value, LONGEST_ADDRESS + 1) for value in values)
+    return next((value for value in found if value and len(value) <= LONGEST_ADDRESS), "")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from telephony.live.feed import Announcement, announce, offer
 from tests.clinics import Clinic
 from tests.live.running import Json, RunningSockets, events, token_of
 from tests.telephony.vapi_client import CALLER, VapiCaller
+from tests.telephony.webhooks import news
 from voxanne.tenancy.ids import new_id
 
 CALLS_OF_EACH = 10
@@ -26,10 +27,10 @@ def play(clinic: Clinic, calls: int) -> None:
         for call in playing:
             call.say("assistant-request")
         for call in playing:
-            call.say("status-update", status="in-progress")
+            news(call, "status-update", status="in-progress")
             call.use("lookupCaller", searchType="phone", searchKey=CALLER)
         for call in playing:
-            call.say("end-of-call-report", endedReason="customer-ended-call")
+            news(call, "end-of-call-report", endedReason="customer-ended-call")
     finally:
         connection.close()
 

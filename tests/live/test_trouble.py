@@ -25,6 +25,7 @@ from telephony.live.feed import Announcement, offer
 from tests.clinics import Clinic
 from tests.live.running import RunningSockets, events, token_of
 from tests.telephony.vapi_client import CALLER, VapiCaller
+from tests.telephony.webhooks import news
 from voxanne.runtime import servers, store
 from voxanne.runtime.state import VALKEY
 from voxanne.tenancy.ids import new_id
@@ -104,7 +105,7 @@ def test_while_redis_is_away_calls_and_sockets_go_on_and_a_snapshot_follows(
     for each in (watching, late):
         picture = each.until(lambda message: message["type"] == "snapshot" and message["seq"] > before)
         assert [one["vapiCallId"] for one in picture["data"]["calls"]] == [call.call_id]
-    call.say("status-update", status="in-progress")
+    news(call, "status-update", status="in-progress")
     # As an event, or in one more picture where the publisher had not yet found Redis again.
     assert watching.until(lambda message: "in_progress" in str(message["data"]))
 

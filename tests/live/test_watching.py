@@ -4,6 +4,7 @@ from telephony.models import Call
 from tests.clinics import Clinic
 from tests.live.running import RunningSockets, events, token_of
 from tests.telephony.vapi_client import CALLER, VapiCaller
+from tests.telephony.webhooks import news
 from voxanne.tenancy.scope import org_scope
 
 
@@ -14,9 +15,9 @@ def test_a_call_is_told_from_its_first_ring_to_its_end(sockets: RunningSockets, 
     assert picture["data"] == {"calls": []}
     call = VapiCaller(elm)
     call.say("assistant-request")
-    call.say("status-update", status="in-progress")
+    news(call, "status-update", status="in-progress")
     call.use("lookupCaller", searchType="phone", searchKey=CALLER)
-    call.say("end-of-call-report", endedReason="customer-ended-call")
+    news(call, "end-of-call-report", endedReason="customer-ended-call")
     watching.first("call_ended")
     told = events(watching.heard)
     assert [message["type"] for message in told] == ["call", "call", "tool", "call_ended"]
@@ -47,7 +48,7 @@ def test_a_snapshot_shows_the_calls_that_are_up_and_no_others(sockets: RunningSo
     ended, up = VapiCaller(elm), VapiCaller(elm)
     for call in (ended, up):
         call.say("assistant-request")
-    ended.say("status-update", status="ended")
+    news(ended, "status-update", status="ended")
     up.use("lookupCaller", searchType="phone", searchKey=CALLER)
     shown = sockets.watch(elm.staff["viewer"]).first("snapshot")["data"]["calls"]
     assert [call["vapiCallId"] for call in shown] == [up.call_id]

@@ -18,6 +18,7 @@ from telephony.recordings.keeping import RECORDING, delete_recording, forget_old
 from tests.clinics import Clinic
 from tests.recordings.archive import Archive
 from tests.telephony.vapi_client import VapiCaller
+from tests.telephony.webhooks import news
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
 
@@ -43,7 +44,7 @@ def report(archive: Archive, **members: Any) -> Call:
         "/vapi/calls",
         {"id": caller.call_id, "status": "ended", "phoneNumberId": archive.clinic.phone_number_id},
     )
-    caller.say("end-of-call-report", endedReason="customer-ended-call", **members)
+    news(caller, "end-of-call-report", endedReason="customer-ended-call", **members)
     with org_scope(archive.clinic.id):
         return Call.objects.get(vapi_call_id=caller.call_id)
 

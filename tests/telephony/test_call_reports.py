@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from telephony.models import Call
-from telephony.vapi.reports import completion_of, ended_group, recording_of
+from telephony.vapi.reports import RecordingFacts, completion_of, ended_group, recording_of
 
 Group = Call.EndedGroup
 
@@ -64,7 +64,7 @@ def test_a_recording_is_found_in_the_artifact_first_then_where_it_used_to_be(
     "report", [{}, {"artifact": []}, {"artifact": {"recording": "x"}}, {"recordingUrl": 7}]
 )
 def test_no_recording_is_no_fault(report: dict[str, Any]) -> None:
-    assert recording_of(report) is None
+    assert recording_of(report) == RecordingFacts("")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from telephony.models import WebhookDelivery
 from telephony.webhooks.ledger import WEBHOOK
 from tests.clinics import Clinic
+from tests.telephony.vapi_client import VapiCaller
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
 
@@ -16,6 +19,12 @@ def work_off() -> int:
         work.perform(WEBHOOK, claimed)
         done += 1
     return done
+
+
+def news(call: VapiCaller, kind: str, **members: Any) -> None:
+    """Posts a message that wants no reply, and works it off."""
+    call.say(kind, **members)
+    work_off()
 
 
 def deliveries(clinic: Clinic) -> list[WebhookDelivery]:

@@ -39,7 +39,8 @@ class Program:
 PROGRAMS = {
     "test": Program("the test suite on real PostgreSQL and Redis", "pytest"),
     "browser": Program("the browser journeys in real Chromium", "pytest", ("tests/browser",)),
-    "bench": Program("the benchmarks", "tests.benchmarks", (), whole_stack_environment=True),
+    # They start a whole stack of their own, with a sandbox of its own.
+    "bench": Program("the benchmarks", "tests.benchmarks"),
     "faults": Program("the fault runs", "tests.faults", (), whole_stack_environment=True),
 }
 
