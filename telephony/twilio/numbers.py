@@ -15,7 +15,7 @@ from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 
 from messaging.providers.twilio.client import Account, client_of
 from messaging.providers.twilio.outcomes import code_in, spoken_reason
-from monitoring.breaker import CircuitOpen, Service, guarded
+from monitoring.breaker import CircuitOpen, Service, guarded, is_outage, is_outage_status
 from voxanne.tenancy.scope import insist_on_no_scope
 
 # Where one of these is set, Twilio ignores a number's own addresses.
@@ -74,7 +74,7 @@ def readable_twiml(address: str) -> str | None:
 def _asked(question: Callable[[], Any]) -> Any:
     insist_on_no_scope("Twilio")
     try:
-        with guarded(Service.TWILIO_API, None):
+        with guarded(Service.TWILIO_API, None, counts=_is_outage):
             return question()
     except CircuitOpen as error:
         raise NumbersUnavailable(str(error)) from error
@@ -87,9 +87,20 @@ def _asked(question: Callable[[], Any]) -> Any:
         raise NumbersUnavailable(_told(error)) from error
 
 
-def _told(error: Exception) -> str:
-    """A sentence; a refused list is raised as a bare exception with the answer as its second argument."""
+def _status_of_list(error: Exception) -> int | None:
+    """A refused list is raised as a bare exception with the answer as its second argument."""
     status = getattr(error.args[1], "status_code", None) if len(error.args) > 1 else None
+    return status if isinstance(status, int) else None
+
+
+def _is_outage(error: Exception) -> bool:
+    status = _status_of_list(error)
+    return is_outage_status(status) if status is not None else is_outage(error)
+
+
+def _told(error: Exception) -> str:
+    """A sentence."""
+    status = _status_of_list(error)
     if status in (401, 403):
         return f"Twilio answered {status}: {spoken_reason(20003)}"
     return (

@@ -8,6 +8,7 @@ from messaging.models import SenderAccount
 from messaging.providers.twilio.client import platform_account
 from telephony.models import PhoneNumber
 from telephony.twilio import numbers
+from telephony.twilio.numbers import NumbersUnavailable
 from tests.clinics import Clinic
 from tests.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, RunningSandbox, free_port
 from tests.toolchain.at_vapi import AtVapi, run, sync
@@ -172,6 +173,26 @@ def test_a_number_whose_digits_are_part_of_ours_is_not_taken_for_it(twilio: AtTw
 def test_twilio_is_never_called_inside_a_scope(twilio: AtTwilio, elm: Clinic) -> None:
     with org_scope(elm.id), pytest.raises(RuntimeError, match="never called inside a scope"):
         numbers.at_twilio(platform_account(), elm.number)
+
+
+@pytest.mark.parametrize("kind", ["server_error", "connection_reset"])
+def test_a_twilio_that_keeps_failing_is_left_alone_for_a_while(
+    twilio: AtTwilio, elm: Clinic, kind: str
+) -> None:
+    twilio.sandbox.fault(kind, match={"path": "/IncomingPhoneNumbers"})
+    for _ in range(3):
+        with pytest.raises(NumbersUnavailable, match="Twilio"):
+            numbers.at_twilio(platform_account(), elm.number)
+    asked = "/requests?service=twilio&path=IncomingPhoneNumbers&limit=500"
+    before = len(twilio.sandbox.control(asked))
+    with pytest.raises(NumbersUnavailable, match="has just been failing"):
+        numbers.at_twilio(platform_account(), elm.number)
+    assert len(twilio.sandbox.control(asked)) == before
+
+
+def test_a_fallback_document_is_never_read_inside_a_scope(elm: Clinic) -> None:
+    with org_scope(elm.id), pytest.raises(RuntimeError, match="never called inside a scope"):
+        numbers.readable_twiml("https://handler.twilio.com/twiml/EH" + "5" * 32)
 
 
 # Validating
