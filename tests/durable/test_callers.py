@@ -45,14 +45,16 @@ def test_while_a_caller_is_answered_work_waits_no_longer_than_it_may() -> None:
 
 
 def test_work_goes_on_as_soon_as_the_last_caller_has_an_answer() -> None:
-    answered = threading.Event()
+    asked, answered = threading.Event(), threading.Event()
 
     def serve() -> None:
         with answering(), answering():
+            asked.set()
             answered.wait(5)
 
     serving = threading.Thread(target=serve)
     serving.start()
+    asked.wait(5)
     threading.Timer(0.2, answered.set).start()
     assert 0.1 < seconds_of(5) < 3
     serving.join()
