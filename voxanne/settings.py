@@ -142,6 +142,8 @@ MIDDLEWARE = [
 ]
 # A caller waits behind these addresses: no session, no cookies, no people's pages (voxanne/wsgi.py).
 PROVIDER_PREFIXES = ("/api/webhooks/", "/api/vapi/", "/health")
+# Somebody is on the line while these are answered; what can wait gives way (voxanne/durable/callers.py).
+CALLER_PREFIXES = ("/api/vapi/", "/api/webhooks/vapi", "/api/webhooks/twilio/voice")
 PROVIDER_MIDDLEWARE = [*MIDDLEWARE[:2], "django.middleware.common.CommonMiddleware"]
 
 ROOT_URLCONF = "voxanne.urls"

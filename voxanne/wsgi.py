@@ -15,6 +15,7 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
 import voxanne.celery  # noqa: E402, F401  (tasks published from here need the configured application)
 from telephony.api.signing_keys import begin_fetching  # noqa: E402
+from voxanne.durable.callers import answering  # noqa: E402
 from voxanne.tenancy.checks import refuse_unbound_role  # noqa: E402
 
 refuse_unbound_role()
@@ -39,5 +40,8 @@ providers = ProviderHandler()
 
 def application(environ: dict[str, Any], start_response: Any) -> Any:
     path: str = environ.get("PATH_INFO", "")
+    if path.startswith(settings.CALLER_PREFIXES):
+        with answering():
+            return providers(environ, start_response)
     handler = providers if path.startswith(settings.PROVIDER_PREFIXES) else people
     return handler(environ, start_response)

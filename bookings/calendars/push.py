@@ -166,4 +166,5 @@ CALENDAR_PUSH = WorkKind(
     lease=LEASE,
     queue=CALENDAR_QUEUE,
     overtaken=push_again,
+    gives_way=2.0,
 )

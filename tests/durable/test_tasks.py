@@ -26,14 +26,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, WorkKind[Any]]:
-    """The only kinds that are registered."""
-    known: dict[str, WorkKind[Any]] = {}
-    monkeypatch.setattr(registry, "_kinds", known)
-    return known
-
-
-@pytest.fixture
 def hinted(monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
     hints: list[Hint] = []
     monkeypatch.setattr(tasks, "offer", hints.append)

@@ -11,6 +11,7 @@ import structlog
 from celery import current_app, shared_task
 
 from voxanne.durable import work
+from voxanne.durable.callers import give_way
 from voxanne.durable.hints import Hint, offer
 from voxanne.durable.registry import all_kinds, kind_named
 from voxanne.durable.work import WorkKind
@@ -36,6 +37,7 @@ def work_off(kind_name: str, rows: Sequence[tuple[str, str]]) -> None:
     failures: list[Exception] = []
     for org_id, pk in rows:
         try:
+            give_way(kind.gives_way)
             claimed = work.claim(kind, UUID(org_id), UUID(pk))
             if claimed is not None:
                 _work(kind, claimed)
@@ -61,6 +63,7 @@ def drain(kind_name: str) -> int:
     ends = time.monotonic() + DRAIN_SECONDS
     done = 0
     while time.monotonic() < ends:
+        give_way(kind.gives_way)
         claimed = work.claim_next(kind)
         if claimed is None:
             break

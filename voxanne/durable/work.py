@@ -51,6 +51,7 @@ class WorkKind(Generic[Work]):
     ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
     ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
     somebody else's, but what the late worker did or learnt may matter to it.
+    ``gives_way`` is how many seconds a row may wait while callers on this machine are being answered.
     """
 
     name: str
@@ -62,6 +63,7 @@ class WorkKind(Generic[Work]):
     resolve: Callable[[Work], Settlement | None] | None = None
     order: tuple[str, ...] = ("next_attempt_at",)
     overtaken: Callable[[Work, Settlement], None] | None = None
+    gives_way: float = 0.0
 
 
 @dataclass(frozen=True)

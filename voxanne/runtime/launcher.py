@@ -164,6 +164,8 @@ def _servers(terminal: Terminal) -> Iterator[None]:
 def _clear_the_way(options: StackOptions, terminal: Terminal) -> None:
     make_data_folder(options.data)
     ended = end_leftovers(options.data)
+    # Counts of callers that a killed run was answering; none of ours runs yet.
+    shutil.rmtree(options.data / "callers", ignore_errors=True)
     if ended:
         terminal.say(f"ended what a killed run had left behind: {', '.join(ended)}")
     taken = [f"{name} {number}" for name, number in options.ports.items() if not ports.is_free(number)]

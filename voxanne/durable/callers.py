@@ -1,0 +1,131 @@
+"""Callers first: while somebody on this machine waits on the line for an answer, what can wait gives way, for a moment.
+
+Each serving process keeps the number of callers it is answering in a small file of its own, mapped into memory, so
+that counting costs no system call; workers on the same machine read them. Workers elsewhere share no processor
+with the callers and find no files.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+
+logger = structlog.get_logger(__name__)
+
+FOLDER = "callers"
+# How many are being answered, and when the last one came or went (Unix seconds).
+LAYOUT = struct.Struct("<id")
+# A process that was killed while it answered leaves its count behind.
+STALE_SECONDS = 5.0
+LOOK_SECONDS = 0.004
+RELIST_SECONDS = 1.0
+
+
+class Counter:
+    """This process's own count. Made anew in a forked process."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """In ``folder``; without one it counts for itself alone. Raises OSError."""
+        self.pid = os.getpid()
+        self._map = mmap.mmap(-1, LAYOUT.size) if folder is None else _shown(folder / str(self.pid))
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self._count += number
+            self._map[:] = LAYOUT.pack(self._count, time.time())
+
+
+def _shown(path: Path) -> mmap.mmap:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(LAYOUT.pack(0, time.time()))
+    with path.open("r+b") as file:
+        return mmap.mmap(file.fileno(), LAYOUT.size)
+
+
+_counter: Counter | None = None
+_making = threading.Lock()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """A caller waits for as long as the block runs."""
+    counter = _own_counter()
+    counter.add(1)
+    try:
+        yield
+    finally:
+        counter.add(-1)
+
+
+def _own_counter() -> Counter:
+    global _counter
+    if _counter is None or _counter.pid != os.getpid():
+        with _making:
+            if _counter is None or _counter.pid != os.getpid():
+                _counter = _new_counter()
+    return _counter
+
+
+def _new_counter() -> Counter:
+    try:
+        return Counter(settings.DATA_DIR / FOLDER)
+    except OSError as error:
+        # Nobody gives way then; no caller is refused for it.
+        logger.warning("callers_not_counted", reason=type(error).__name__)
+        return Counter(None)
+
+
+class Watch:
+    """What a worker sees of the callers on its machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._maps: dict[str, mmap.mmap] = {}
+        self._listed_at = 0.0
+        self._lock = threading.Lock()
+
+    def waiting(self) -> int:
+        """How many callers are being answered at this moment."""
+        with self._lock:
+            self._list()
+            now = time.time()
+            counts = (LAYOUT.unpack(mapped[:]) for mapped in self._maps.values())
+            return sum(count for count, at in counts if count > 0 and now - at < STALE_SECONDS)
+
+    def _list(self) -> None:
+        now = time.monotonic()
+        if now - self._listed_at < RELIST_SECONDS:
+            return
+        self._listed_at = now
+        names = {path.name for path in self._folder.iterdir()} if self._folder.is_dir() else set()
+        for gone in self._maps.keys() - names:
+            self._maps.pop(gone).close()
+        for name in names - self._maps.keys():
+            with suppress(OSError, ValueError), (self._folder / name).open("rb") as file:
+                self._maps[name] = mmap.mmap(file.fileno(), LAYOUT.size, access=mmap.ACCESS_READ)
+
+
+_watch: Watch | None = None
+
+
+def give_way(longest_seconds: float) -> None:
+    """Waits until no caller is being answered on this machine, ``longest_seconds`` at most."""
+    global _watch
+    if longest_seconds <= 0:
+        return
+    if _watch is None:
+        _watch = Watch(settings.DATA_DIR / FOLDER)
+    ends = time.monotonic() + longest_seconds
+    while _watch.waiting() and time.monotonic() < ends:
+        time.sleep(LOOK_SECONDS)
