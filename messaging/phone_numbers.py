@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import (
@@ -79,6 +80,7 @@ class InvalidPhoneNumber(ValueError):
         )
 
 
+@lru_cache(maxsize=2048)  # every message of a call brings the same one
 def normalise(raw: str, country: str) -> str:
     """Return `raw` as E.164 ("+14155550142").
 
@@ -101,7 +103,11 @@ def normalise(raw: str, country: str) -> str:
         number = _possible("+" + text[2:], country)
     if number is None:
         raise InvalidPhoneNumber
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    # Numbers of nothing but zeros lose one each time they are read: what has no lasting form is nobody's.
+    if _possible(written, country) != number:
+        raise InvalidPhoneNumber
+    return written
 
 
 def is_withheld(raw: str | None) -> bool:

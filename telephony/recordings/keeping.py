@@ -216,5 +216,6 @@ RECORDING = WorkKind(
     perform=perform,
     lease=LEASE,
     queue=RECORDING_QUEUE,
+    gives_way=2.0,
     overtaken=overtaken,
 )

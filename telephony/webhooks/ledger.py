@@ -169,6 +169,7 @@ WEBHOOK = WorkKind(
     perform=perform,
     lease=timedelta(seconds=30),
     queue=WEBHOOK_QUEUE,
+    gives_way=1.0,
 )
 
 

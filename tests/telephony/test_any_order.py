@@ -12,7 +12,6 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Model
-from telephony.webhooks.states import WebhookState
 from twilio.request_validator import RequestValidator
 
 from bookings.models import Appointment
@@ -20,6 +19,7 @@ from messaging.models import InboundMessage, Message, OptOut
 from telephony.call_records import calls
 from telephony.models import Call, CallCommand, CallEvent, ToolInvocation, WebhookDelivery
 from telephony.webhooks.ledger import WEBHOOK
+from telephony.webhooks.states import WebhookState
 from tests.clinics import Clinic
 from tests.telephony.vapi_client import SHARED_CLIENT, VapiCaller
 from tests.telephony.vapi_events import events_of

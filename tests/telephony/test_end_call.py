@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from telephony.call_commands.states import CommandState
 
+from telephony.call_commands.states import CommandState
 from telephony.models import Call, CallCommand
 from tests.telephony.vapi_client import VapiCaller, result_of, tool_call
 from voxanne.tenancy.scope import org_scope

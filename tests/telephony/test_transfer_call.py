@@ -9,9 +9,9 @@ import time_machine
 from django.test import override_settings
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
-from telephony.call_commands.states import CommandState
 
 from telephony.call_commands.commands import CALL_COMMAND
+from telephony.call_commands.states import CommandState
 from telephony.models import Call, CallCommand, PhoneNumber, TransferDestination
 from tests.clinics import Clinic
 from tests.telephony import webhooks
