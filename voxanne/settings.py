@@ -154,7 +154,8 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        # Before the theme's own.
+        "DIRS": [BASE_DIR / "voxanne" / "staff" / "overrides"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

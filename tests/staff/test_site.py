@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from bookings.models import Appointment
 from bookings.spoken import new_confirmation_code
+from messaging.staff_tasks import tell_staff
+from messaging.states import TaskKind
 from telephony.models import Call
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished
 from voxanne.staff import theme
-from voxanne.tenancy.scope import platform_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 
 def visit(furnished: Furnished, at: datetime, name: str, **changes: Any) -> Appointment:
@@ -111,6 +113,15 @@ def test_only_one_place_of_the_sidebar_is_lit(elm: Clinic, sign_in: SignIn) -> N
     client = sign_in(elm.staff["owner"])
     for address in ("/admin/", "/admin/bookings/service/", "/admin/messaging/message/"):
         assert client.get(address).content.decode().count(' active"') == 1, address
+
+
+def test_the_sidebar_counts_what_waits_and_shows_nothing_for_nothing(elm: Clinic, sign_in: SignIn) -> None:
+    badge = "min-w-[18px]"
+    client = sign_in(elm.staff["receptionist"])
+    assert badge not in client.get("/admin/").content.decode()
+    with org_scope(elm.id):
+        tell_staff(elm.id, kind=TaskKind.CALLER_MESSAGE, text="Please ring back.", dedupe_key="one")
+    assert client.get("/admin/").content.decode().count(badge) == 1
 
 
 def test_patients_are_not_searched_by_the_command_palette(elms: Furnished, sign_in: SignIn) -> None:
