@@ -11,6 +11,8 @@ from uuid import UUID
 
 from messaging import consent
 from messaging.models import Contact, InboundMessage
+from messaging.staff_tasks import tell_staff
+from messaging.states import TaskKind
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -75,4 +77,20 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 opted_out=keyword == STOP,
                 source="keyword",
             )
+        if made and not keyword:
+            _tell_staff(org_id, received, contact)
     return made
+
+
+def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> None:
+    """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one."""
+    first_word = received.body.upper().partition(" ")[0].strip(".,!")
+    tell_staff(
+        org_id,
+        kind=TaskKind.TEXT,
+        text=received.body[:LONGEST_BODY] or "A picture or file, without words.",
+        dedupe_key=f"text:{received.sid}",
+        urgent=first_word in STOP_WORDS,
+        from_number=received.sender,
+        contact_id=contact.pk if contact else None,
+    )

@@ -36,6 +36,7 @@ class TaskKind(models.TextChoices):
 
     MISSED_CALL = "missed_call", "Missed call"
     CALLER_MESSAGE = "caller_message", "Message from a caller"
+    TEXT = "text", "Text from a patient"
     OPTED_OUT_WITH_VISIT = "opted_out_with_visit", "Opted out with a visit ahead"
 
 

@@ -85,8 +85,9 @@ class CallCommandInline(ReadOnlyTabular):
 def said(invocation: ToolInvocation) -> SafeString | str:
     """The sentence that was spoken, else the whole answer."""
     answer = invocation.answer
-    if isinstance(answer, dict) and isinstance(answer.get("say"), str):
-        return prose(answer["say"])
+    result = answer.get("result") if isinstance(answer, dict) else None
+    if isinstance(result, dict) and isinstance(result.get("say"), str):
+        return prose(result["say"])
     return prose(json.dumps(answer, indent=1, ensure_ascii=False)) if answer else NOTHING
 
 

@@ -18,7 +18,7 @@ from messaging.states import MessageKind, MessageState
 from messaging.wording import words_for
 from monitoring import metrics
 from telephony.clinics import is_our_number
-from telephony.models import ActiveCall, Call
+from telephony.models import ActiveCall, Call, TextBack
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 
@@ -51,7 +51,8 @@ def text_back(call: ActiveCall, plan: ClinicPlan, now: datetime) -> tuple[Text, 
     kept_back = _kept_back(call, caller)
     if kept_back is not None:
         return kept_back, None
-    if not _cool_down_is_over(call, caller):
+    begun = _begin_cool_down(call, caller)
+    if begun is None:
         metrics.count_duplicate("missed_call_text")
         return Text.COOL_DOWN, None
     kind = KINDS[0] if is_open(plan, now) else KINDS[1]
@@ -66,10 +67,11 @@ def text_back(call: ActiveCall, plan: ClinicPlan, now: datetime) -> tuple[Text, 
         contact_id=contact,
         about=f"missed:{call.pk}",
     )
-    if written.message_id is None:
-        return Text.NO_SENDER, None
-    suppressed = written.status == MessageState.SUPPRESSED
-    return (Text.SUPPRESSED if suppressed else Text.QUEUED), written.message_id
+    if written.status == MessageState.QUEUED:
+        return Text.QUEUED, written.message_id
+    # Nothing went out, so nothing keeps the next call's text back.
+    TextBack.objects.filter(pk=begun).delete()
+    return (Text.SUPPRESSED if written.message_id else Text.NO_SENDER), written.message_id
 
 
 def _kept_back(call: ActiveCall, caller: str) -> Text | None:
@@ -92,6 +94,8 @@ def _got_through_meanwhile(call: ActiveCall, caller: str) -> bool:
     others = ActiveCall.objects.filter(org_id=call.org_id, from_number__in=as_heard).exclude(pk=call.pk)
     taken = others.filter(outcome=ActiveCall.Outcome.ANSWERED, processed_at__gte=call.created_at)
     spoken = Q(started_at__isnull=False) | Q(status__in=(Call.Status.IN_PROGRESS, Call.Status.FORWARDING))
+    # The agent's tools are used in a conversation, whatever word of it was lost.
+    spoken |= Q(tool_invocations__isnull=False)
     with_assistant = Call.objects.filter(
         spoken, org_id=call.org_id, from_number__in=as_heard, created_at__gte=call.created_at
     )
@@ -105,7 +109,8 @@ def _booked_meanwhile(call: ActiveCall, caller: str) -> bool:
     return visits.exists()
 
 
-def _cool_down_is_over(call: ActiveCall, caller: str) -> bool:
+def _begin_cool_down(call: ActiveCall, caller: str) -> UUID | None:
+    """The row of the cool-down that begins with this call; None while an earlier one lasts."""
     values = {
         "id": new_id(),
         "org": call.org_id,
@@ -113,7 +118,8 @@ def _cool_down_is_over(call: ActiveCall, caller: str) -> bool:
         "caller": caller,
         "cool_down": COOL_DOWN,
     }
-    return MAY_TEXT.row(values) is not None
+    row = MAY_TEXT.row(values)
+    return row[0] if row else None
 
 
 def is_open(plan: ClinicPlan, now: datetime) -> bool:

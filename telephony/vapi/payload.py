@@ -133,13 +133,17 @@ def _twilio_sid(call: Mapping[str, Any]) -> str:
 
 
 def tool_calls(message: Mapping[str, Any]) -> list[ToolCall]:
-    """The message's tool calls in order. Raises MalformedPayload when there are none, or one has no id."""
+    """The message's tool calls in order; one without an id could not be answered and is passed over. Raises
+    MalformedPayload when none is left."""
     listed = next((found for found in map(_listed, _places(message)) if found), [])
     if not listed:
         raise MalformedPayload("The message has no tool calls.")
     if len(listed) > MOST_TOOL_CALLS:
         raise MalformedPayload("The message has too many tool calls.")
-    return [_tool_call(item) for item in listed]
+    read = [call for call in map(_tool_call, listed) if call is not None]
+    if not read:
+        raise MalformedPayload("No tool call has an id.")
+    return read
 
 
 def _places(message: Mapping[str, Any]) -> list[Any]:
@@ -162,12 +166,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _tool_call(item: Any) -> ToolCall:
+def _tool_call(item: Any) -> ToolCall | None:
     call = _mapping(item)
     function = _mapping(call.get("function"))
     call_id = call.get("id") or call.get("toolCallId")
     if not isinstance(call_id, str) or not text(call_id):
-        raise MalformedPayload("A tool call has no id.")
+        return None
     given = [
         function.get("arguments"),
         function.get("parameters"),

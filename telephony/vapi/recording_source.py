@@ -114,13 +114,13 @@ def fetch(call: CallAtVapi, reported: str, into: BinaryIO) -> Fetched:
     the call is this clinic's. Raises SourceFault.
     """
     fault = SourceFault("Vapi named no address of the recording that we may use.", permanent=True)
-    for address in _addresses(call, reported):
+    for address, with_key in _addresses(call, reported):
         into.seek(0)
         into.truncate()
         try:
-            if address != reported:
+            if with_key:
                 _insist_on_clinic(call)
-            return _fetch_from(address, into)
+            return _fetch_from(address, into, with_key=with_key)
         except SourceFault as found:
             fault = found
             if found.status not in NOT_THERE:
@@ -128,15 +128,20 @@ def fetch(call: CallAtVapi, reported: str, into: BinaryIO) -> Fetched:
     raise fault
 
 
-def _addresses(call: CallAtVapi, reported: str) -> Iterator[str]:
+def _addresses(call: CallAtVapi, reported: str) -> Iterator[tuple[str, bool]]:
+    """Where to ask, and whether with our key: never at an address that a report named, for it may be another
+    clinic's call's."""
     if settings.VAPI_API_KEY and PLAIN_ID.fullmatch(call.id):
-        yield f"{settings.VAPI_API_BASE_URL}/call/{call.id}/mono-recording"
+        yield f"{settings.VAPI_API_BASE_URL}/call/{call.id}/mono-recording", True
     if reported and is_vapis(reported):
-        yield reported
+        yield reported, False
 
 
 def _insist_on_clinic(call: CallAtVapi) -> None:
-    with _session() as session, _asked(session, f"{settings.VAPI_API_BASE_URL}/call/{call.id}") as answer:
+    with (
+        _session() as session,
+        _asked(session, f"{settings.VAPI_API_BASE_URL}/call/{call.id}", with_key=True) as answer,
+    ):
         _insist_on_answer(answer)
         try:
             known = answer.json()
@@ -161,11 +166,11 @@ def is_storage(address: str) -> bool:
     return any(host == known or host.endswith(f".{known}") for known in settings.RECORDING_HOSTS)
 
 
-def _fetch_from(address: str, into: BinaryIO) -> Fetched:
+def _fetch_from(address: str, into: BinaryIO, *, with_key: bool) -> Fetched:
     ends = time.monotonic() + DEADLINE_SECONDS
     with _session() as session:
         for _ in range(MOST_REDIRECTS + 1):
-            with _asked(session, address) as answer:
+            with _asked(session, address, with_key=with_key) as answer:
                 if answer.status_code not in REDIRECTS:
                     return _written(answer, into, ends)
                 address = onward(address, answer.headers.get("Location", ""))
@@ -193,9 +198,9 @@ def _session() -> requests.Session:
     return session
 
 
-def _asked(session: requests.Session, address: str) -> requests.Response:
+def _asked(session: requests.Session, address: str, *, with_key: bool) -> requests.Response:
     headers = {"Accept": "audio/*", "Accept-Encoding": "identity"}
-    if settings.VAPI_API_KEY and _origin(address) == _origin(settings.VAPI_API_BASE_URL):
+    if with_key and settings.VAPI_API_KEY and _origin(address) == _origin(settings.VAPI_API_BASE_URL):
         headers["Authorization"] = f"Bearer {settings.VAPI_API_KEY}"
     try:
         return session.get(address, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True)

@@ -6,7 +6,7 @@ from django.test import Client
 from twilio.request_validator import RequestValidator
 
 from messaging import consent
-from messaging.models import InboundMessage
+from messaging.models import InboundMessage, StaffTask
 from tests.clinics import Clinic
 from tests.telephony.webhooks import work_off
 from voxanne.tenancy.scope import org_scope, platform_scope
@@ -74,3 +74,30 @@ def test_a_text_of_another_account_or_number_is_refused(elm: Clinic, more: dict[
 def test_a_forged_text_is_refused(elm: Clinic) -> None:
     assert post(elm, "STOP", token="wrong") == 403
     assert not opted_out(elm)
+
+
+def tasks(clinic: Clinic) -> list[tuple[str, str, bool]]:
+    with org_scope(clinic.id):
+        return [
+            (task.kind, task.text, task.urgency == "urgent")
+            for task in StaffTask.objects.order_by("created_at")
+        ]
+
+
+def test_a_text_that_is_no_keyword_is_for_a_person_to_read_once(elm: Clinic, oak: Clinic) -> None:
+    for _ in range(2):
+        post(elm, "Can I come at 3pm?")
+    assert tasks(elm) == [("text", "Can I come at 3pm?", False)]
+    assert tasks(oak) == []
+
+
+@pytest.mark.parametrize("words", ["Stop texting me", "stop, please", "STOP. I mean it"])
+def test_a_wish_that_is_more_than_a_word_is_urgent_for_a_person(elm: Clinic, words: str) -> None:
+    post(elm, words)
+    assert tasks(elm) == [("text", words, True)]
+
+
+@pytest.mark.parametrize("word", ["STOP", "START", "HELP"])
+def test_what_is_answered_by_itself_is_nobodys_task(elm: Clinic, word: str) -> None:
+    post(elm, word)
+    assert tasks(elm) == []

@@ -15,7 +15,7 @@ from django.utils import timezone
 from messaging.models import StaffTask
 from monitoring import metrics
 from telephony.missed_calls.polling import Round, check_missed_calls
-from telephony.models import ActiveCall, PhoneNumber
+from telephony.models import ActiveCall, Call, PhoneNumber, ToolInvocation
 from telephony.never_dead import line_keeping, unheard_calls
 from telephony.twilio.calls_client import Leg
 from tests.missed_calls.house import CALLER, House
@@ -240,6 +240,31 @@ def test_a_caller_who_opted_out_gets_no_text(house: House) -> None:
     house.rings()
     assert house.phone() == []
     assert house.call().text == "suppressed"
+
+
+def test_who_asks_for_texts_again_gets_the_next_one(house: House) -> None:
+    """A text that was kept back begins no pause."""
+    from messaging import consent
+
+    pair = {"sender": house.clinic.number, "recipient": CALLER, "source": "keyword"}
+    for opted_out in (True, False):
+        with org_scope(house.clinic.id):
+            consent.record(house.clinic.id, opted_out=opted_out, **pair)
+        house.rings()
+    assert len(house.phone()) == 1
+    assert [call.text for call in house.calls()] == ["suppressed", "queued"]
+
+
+def test_a_caller_whom_the_agents_tools_served_gets_no_text(house: House) -> None:
+    """Also where no word of Vapi's said that they were talking."""
+    with org_scope(house.clinic.id):
+        call = Call.objects.create(org_id=house.clinic.id, vapi_call_id="served", from_number=CALLER)
+        ToolInvocation.objects.create(org_id=house.clinic.id, call=call, tool_call_id="1", tool="takeMessage")
+        # It was put through to the agent after it had rung here.
+        Call.objects.filter(pk=call.pk).update(created_at=timezone.now() + timedelta(minutes=1))
+    house.rings()
+    assert house.phone() == []
+    assert house.call().text == "got_through"
 
 
 def test_a_text_that_fails_at_first_arrives_once(house: House) -> None:

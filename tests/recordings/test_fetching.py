@@ -80,7 +80,7 @@ def test_the_key_is_told_to_nobody_else(vapi: HTTPServer, settings: Any) -> None
         settings.RECORDING_HOSTS = ["nobody.example"]
         assert recording_source._origin(other.url_for("/")) != recording_source._origin(vapi.url_for("/"))
         session = requests.Session()
-        recording_source._asked(session, other.url_for("/1.wav"))
+        recording_source._asked(session, other.url_for("/1.wav"), with_key=True)
         assert "Authorization" not in other.log[0][0].headers
 
 
@@ -127,6 +127,24 @@ def test_a_reported_address_that_is_not_vapis_is_never_asked(
     settings.VAPI_API_KEY = ""
     settings.VAPI_API_BASE_URL = "http://127.0.0.1:4020/vapi"
     assert refused(reported=address).permanent
+
+
+@pytest.mark.parametrize("call_id", ["no-such-call", "no id at all"])
+def test_another_clinics_recording_named_in_a_report_is_not_opened_with_our_key(
+    vapi: HTTPServer, call_id: str
+) -> None:
+    """A clinic's own webhook may name whatever address it likes, the API's among them."""
+    theirs = "/vapi/call/call-of-another/mono-recording"
+
+    def answer(request: Request) -> Response:
+        known = "Authorization" in request.headers
+        return Response(WAV, mimetype="audio/wav") if known else Response(status=401)
+
+    vapi.expect_request("/vapi/call/no-such-call").respond_with_data("", status=404)
+    vapi.expect_request(theirs).respond_with_handler(answer)
+    refused(CallAtVapi(call_id, CALL.assistants, CALL.numbers), reported=vapi.url_for(theirs))
+    keys = [request.headers.get("Authorization") for request, _ in vapi.log if request.path == theirs]
+    assert keys == [None]
 
 
 # Where we let ourselves be sent

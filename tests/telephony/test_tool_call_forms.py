@@ -235,7 +235,7 @@ def test_a_call_without_an_id_cannot_be_answered_and_nothing_is_done(
     call: VapiCaller, nameless: object
 ) -> None:
     before = row_counts()
-    answer = call.post(call.tools_message(tool_call(TOOL, wish(call.clinic)), nameless))
+    answer = call.post(call.tools_message(nameless))
     assert answer.status_code == 400
     assert json.loads(answer.content)["error"]["code"] == "invalid_request"
     assert row_counts() == before

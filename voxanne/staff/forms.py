@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 
 from voxanne.tenancy.models import Organization
@@ -62,6 +63,13 @@ class ClinicForm(ModelForm):
         # Unique constraints name the clinic: they are checked although the form does not show it.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"org"} if self.instance.org_id else excluded
+
+    def _update_errors(self, errors: forms.ValidationError) -> None:
+        # What is wrong with the clinic's rows together is said above the form, where no field names the clinic.
+        named = getattr(errors, "error_dict", {})
+        if "org" in named and "org" not in self.fields:
+            named.setdefault(NON_FIELD_ERRORS, []).extend(named.pop("org"))
+        super()._update_errors(errors)  # type: ignore[misc]
 
 
 class SecretsForm(ClinicForm):
