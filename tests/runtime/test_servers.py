@@ -213,6 +213,15 @@ def test_held_servers_end_with_their_last_holder(reused: Path) -> None:
     assert known_urls() == (None, None)
 
 
+def test_a_redis_that_went_away_under_its_holders_is_looked_for_where_it_was(reused: Path) -> None:
+    with servers_held() as held:
+        stop_servers(only=(VALKEY,))
+        assert known_urls() == (held.database_url, held.redis_url)
+        again = ensure_servers(only=(VALKEY,))
+        assert again.redis_url == held.redis_url
+    assert known_urls() == (None, None)
+
+
 def test_servers_somebody_else_holds_stay_up(reused: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:

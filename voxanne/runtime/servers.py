@@ -28,6 +28,7 @@ from voxanne.runtime.state import (
     ServerRecord,
     data_directory,
     read_state,
+    remember_redis_url,
     write_state,
 )
 from voxanne.runtime.store import Say, make_data_folder, open_store
@@ -193,6 +194,8 @@ def _start_one(data: Path, state: RuntimeState, name: str, say: Say) -> bool:
     state.set_server(name, fresh)
     write_state(data, state)
     _remember_port(data, name, fresh.port)
+    if name == VALKEY:
+        remember_redis_url(data, fresh.url)
     return True
 
 

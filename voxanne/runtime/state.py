@@ -18,6 +18,7 @@ POSTGRES = "postgres"
 VALKEY = "valkey"
 SERVERS = (POSTGRES, VALKEY)
 STATE_FILE = "servers.json"
+REDIS_URL_FILE = "valkey.url"
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,24 @@ def write_private(path: Path, text: str) -> None:
 def known_urls() -> tuple[str | None, str | None]:
     """(database URL, Redis URL) of the embedded servers of this checkout; None for one that does not run.
 
-    The database URL names the owner of the tables: no superuser, no right to bypass row-level security.
+    The database URL names the owner of the tables: no superuser, no right to bypass row-level security. A Redis that
+    went away under those who lean on it keeps its URL: a process that starts meanwhile finds it when it is back.
     """
-    state = read_state(data_directory())
-    return _live_url(state.postgres), _live_url(state.valkey)
+    directory = data_directory()
+    state = read_state(directory)
+    redis_url = _live_url(state.valkey) or (_remembered_url(directory) if state.live_holders() else None)
+    return _live_url(state.postgres), redis_url
+
+
+def remember_redis_url(directory: Path, url: str) -> None:
+    write_private(directory / REDIS_URL_FILE, url)
+
+
+def _remembered_url(directory: Path) -> str | None:
+    try:
+        return (directory / REDIS_URL_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _live_url(record: ServerRecord | None) -> str | None:
