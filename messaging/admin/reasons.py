@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from messaging.models import Message
 from messaging.states import MessageState
 
@@ -21,6 +25,12 @@ OF_STATE = {
 GOOD = (MessageState.SENT, MessageState.DELIVERED)
 
 
+OVERDUE = timedelta(seconds=30)
+HELD_UP = "It is due and waits for the background work, which is behind or has stopped."
+
+
 def reason(message: Message) -> str:
     state = MessageState(message.state)
+    if state == MessageState.QUEUED and message.next_attempt_at < timezone.now() - OVERDUE:
+        return HELD_UP
     return OF_STATE[state] if state in GOOD else (message.last_error or OF_STATE[state])

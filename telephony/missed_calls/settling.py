@@ -41,7 +41,7 @@ RETURNING id
 """)
 
 TOLD_OF_TEXT = {
-    Text.QUEUED: "A text went to the caller.",
+    Text.QUEUED: "A text is on its way to the caller; Messages shows whether it arrived.",
     Text.SUPPRESSED: "The caller takes no texts from the clinic: ring back.",
     Text.WITHHELD: "The caller withheld the number.",
     Text.LANDLINE: "The caller rang from a landline, which takes no texts: ring back.",
