@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from bookings.models import Appointment
+from bookings.states import AppointmentStatus
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.admin.recordings import player
@@ -264,7 +265,8 @@ class CallCommandAdmin(ReadOnly, ClinicAdmin):
 
 def calls_today(request: HttpRequest) -> Figure:
     calls = Call.objects.filter(today(request, "created_at"))
-    booked = counted(Appointment.objects.filter(call_id__in=calls.values("pk")))
+    visits = Appointment.objects.filter(call_id__in=calls.values("pk"))
+    booked = counted(visits.exclude(status=AppointmentStatus.CANCELLED))
     return Figure(
         "Calls today",
         counted(calls),
