@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.clinics import Clinic
 from tests.concurrency.conftest import Without
 from tests.concurrency.racing import race
 from tests.guards import ONE_TEXT_BACK
+from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
@@ -84,8 +86,8 @@ def without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
         ActiveCall.objects.filter(pk=call.pk).update(**columns)
         return unsettled
 
-    def nobody_else(*_: object) -> bool:
-        return True
+    def nobody_else(*_: object) -> UUID:
+        return new_id()
 
     serial = count(1)
 
@@ -93,7 +95,7 @@ def without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
         return enqueue(**{**given, "dedupe_key": f"{given['dedupe_key']}-{next(serial)}"})
 
     monkeypatch.setattr(settling, "_claimed", looked)
-    monkeypatch.setattr("telephony.missed_calls.text_backs._cool_down_is_over", nobody_else)
+    monkeypatch.setattr("telephony.missed_calls.text_backs._begin_cool_down", nobody_else)
     monkeypatch.setattr("telephony.missed_calls.text_backs.enqueue", as_new)
 
 
