@@ -60,6 +60,18 @@ def test_work_goes_on_as_soon_as_the_last_caller_has_an_answer() -> None:
     serving.join()
 
 
+def test_many_workers_give_way_together_and_go_on_together() -> None:
+    waited: list[float] = []
+    with answering():
+        threads = [threading.Thread(target=lambda: waited.append(seconds_of(0.3))) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    assert len(waited) == 16
+    assert max(waited) < 0.3 + 1
+
+
 def test_work_that_gives_no_way_does_not_look() -> None:
     with answering():
         assert seconds_of(0) < MOMENT

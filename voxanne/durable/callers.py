@@ -117,6 +117,7 @@ class Watch:
 
 
 _watch: Watch | None = None
+_looking = threading.Lock()
 
 
 def give_way(longest_seconds: float) -> None:
@@ -127,5 +128,12 @@ def give_way(longest_seconds: float) -> None:
     if _watch is None:
         _watch = Watch(settings.DATA_DIR / FOLDER)
     ends = time.monotonic() + longest_seconds
-    while _watch.waiting() and time.monotonic() < ends:
-        time.sleep(LOOK_SECONDS)
+    if not _watch.waiting():
+        return
+    # One thread looks for all; the others wait for their turn, which comes when nobody is on the line.
+    if _looking.acquire(timeout=longest_seconds):
+        try:
+            while _watch.waiting() and time.monotonic() < ends:
+                time.sleep(LOOK_SECONDS)
+        finally:
+            _looking.release()
