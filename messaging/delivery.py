@@ -166,5 +166,5 @@ SMS_DELIVERY = WorkKind(
     lease=timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
     queue=SMS_QUEUE,
     order=("priority", "next_attempt_at"),
-    gives_way=1.0,
+    gives_way=0.7,
 )
