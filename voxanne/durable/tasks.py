@@ -19,7 +19,7 @@ from voxanne.durable.work import WorkKind
 logger = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 5.0
-ROWS_A_DRAINER = 10
+ROWS_A_DRAINER = 3
 # Half of the worker's threads: a full queue of texts leaves room for a call's commands.
 MOST_DRAINERS = 16
 SWEEP_EXPIRES_SECONDS = 30
