@@ -99,6 +99,24 @@ def test_the_count_of_a_process_that_was_killed_is_soon_forgotten(folder: Path) 
     assert Watch(folder).waiting() == 0
 
 
+def test_a_process_with_the_number_of_one_that_is_gone_is_seen_in_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container every restart has the same number. A file cut short under a reader would kill it."""
+    monkeypatch.setattr(callers, "RELIST_SECONDS", 0.0)
+    watch = Watch(folder)
+    first = callers.Counter(folder)
+    first.add(1)
+    assert watch.waiting() == 1
+    inode = (folder / str(os.getpid())).stat().st_ino
+    second = callers.Counter(folder)
+    assert (folder / str(os.getpid())).stat().st_ino != inode
+    assert watch.waiting() == 0
+    second.add(3)
+    assert watch.waiting() == 3
+    assert [path.name for path in folder.iterdir()] == [str(os.getpid())]
+
+
 def test_a_folder_that_cannot_be_written_refuses_no_caller(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path / "a file"
     settings.DATA_DIR.write_text("in the way")

@@ -47,10 +47,17 @@ class Counter:
 
 
 def _shown(path: Path) -> mmap.mmap:
+    """A file of its own under that name. One that an earlier process of this number left is replaced, never cut
+    short: whoever has it mapped would be killed by the kernel for reading what is gone (SIGBUS)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(LAYOUT.pack(0, time.time()))
-    with path.open("r+b") as file:
-        return mmap.mmap(file.fileno(), LAYOUT.size)
+    fresh = path.with_name(f".{path.name}")
+    fresh.unlink(missing_ok=True)
+    with fresh.open("w+b") as file:
+        file.write(LAYOUT.pack(0, time.time()))
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), LAYOUT.size)
+    fresh.replace(path)
+    return mapped
 
 
 _counter: Counter | None = None
@@ -91,7 +98,8 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._maps: dict[str, mmap.mmap] = {}
+        # By name and inode: a process may come to have the number of one that is gone.
+        self._maps: dict[tuple[str, int], mmap.mmap] = {}
         self._listed_at = 0.0
         self._lock = threading.Lock()
 
@@ -108,12 +116,19 @@ class Watch:
         if now - self._listed_at < RELIST_SECONDS:
             return
         self._listed_at = now
-        names = {path.name for path in self._folder.iterdir()} if self._folder.is_dir() else set()
-        for gone in self._maps.keys() - names:
+        found = self._files()
+        for gone in self._maps.keys() - found:
             self._maps.pop(gone).close()
-        for name in names - self._maps.keys():
+        for name, inode in found - self._maps.keys():
             with suppress(OSError, ValueError), (self._folder / name).open("rb") as file:
-                self._maps[name] = mmap.mmap(file.fileno(), LAYOUT.size, access=mmap.ACCESS_READ)
+                self._maps[name, inode] = mmap.mmap(file.fileno(), LAYOUT.size, access=mmap.ACCESS_READ)
+
+    def _files(self) -> set[tuple[str, int]]:
+        try:
+            with os.scandir(self._folder) as entries:
+                return {(entry.name, entry.inode()) for entry in entries if entry.name.isdigit()}
+        except OSError:
+            return set()
 
 
 _watch: Watch | None = None

@@ -1,4 +1,4 @@
-"""Taking and swapping rows of durable work: one prepared statement each, for workers come by for every row.
+"""Taking and swapping rows of durable work: one prepared statement each, since workers do it for every row.
 
 States stand in the text as literals, so that PostgreSQL can see that the tables' partial indexes hold every row asked
 for; all other values travel apart from it. Inside a scope that may see the rows.
