@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent, pauses, tries
+from messaging import consent, gates, pauses, tries
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -63,6 +63,10 @@ def prepare(message: Message) -> Prepared | Settlement:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if begun.id is None:
         return pauses.held(message, begun.paused)
+    held_back = gates.held_by_gate(message, begun.clinic, now)
+    if held_back is not None:
+        tries.forget(message, begun.id)
+        return held_back
     if message.first_attempted_at is None:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now

@@ -68,6 +68,13 @@ def begin(message: Message) -> Begun:
     return Begun(try_id, ClinicKey(message.org_id, plan_version), opted_out, paused)
 
 
+def forget(message: Message, try_id: UUID) -> None:
+    """Takes back a try that was not made after all, in the transaction that began it."""
+    DeliveryAttempt.objects.filter(pk=try_id).delete()
+    if message.first_attempted_at is None:
+        Message.objects.filter(pk=message.pk).update(first_attempted_at=None)
+
+
 def end(try_id: UUID, answer: Answer) -> None:
     """Completes a try with what came of it."""
     END.run(
