@@ -67,7 +67,8 @@ def enqueue(
     priority: int = 0,
     not_before: datetime | None = None,
 ) -> Enqueued:
-    """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits.
+    """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits, save for
+    what can wait (``priority`` above 0).
 
     The same ``dedupe_key`` at the same clinic never makes a second row.
     """
@@ -82,7 +83,8 @@ def enqueue(
     row = ENQUEUE.row(values)
     if row is None:
         return Enqueued("skipped", None)
-    if row[0] == MessageState.QUEUED and not_before is None:
+    # What can wait is found by the next sweep, for one clinic's thousands would stand before another's confirmation.
+    if row[0] == MessageState.QUEUED and not_before is None and priority == 0:
         hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
     return Enqueued(row[0], message_id)
 
