@@ -122,7 +122,7 @@ class Tried:
     answer: Answer
 
     def __call__(self) -> None:
-        self.write_all([self])
+        record_try(self.message, self.try_id, self.answer)
 
     @staticmethod
     def write_all(tried: Sequence[Tried]) -> None:
@@ -130,6 +130,11 @@ class Tried:
         for one in tried:
             if one.answer.outcome is not TryOutcome.ACCEPTED:
                 _heed(one.message, one.answer)
+
+
+def record_try(message: Message, try_id: UUID, answer: Answer) -> None:
+    """One try, by itself."""
+    Tried.write_all([Tried(message, try_id, answer)])
 
 
 def _heed(message: Message, answer: Answer) -> None:

@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
 from voxanne.durable.models import DurableWork
@@ -102,9 +103,11 @@ class Message(DurableWork):
                 name="idx_sms_delivery_log_status",
                 condition=Q(state__in=["queued", "sending", "unknown"]),
             ),
-            # From clinic to clinic within a priority: voxanne/durable/turns.py.
+            # From clinic to clinic within a priority: voxanne/durable/turns.py, and why it is an integer there.
             models.Index(
-                fields=["priority", "org", "next_attempt_at"],
+                Cast("priority", models.IntegerField()),
+                "org",
+                "next_attempt_at",
                 name="idx_sms_delivery_log_turns",
                 condition=Q(state="queued"),
             ),
@@ -220,8 +223,8 @@ class SenderAccount(Owned):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
-        help_text="What Twilio granted this number, such as 4 for a registered campaign. Leave empty if you do not know:"
-        " the kind of number then decides.",
+        help_text="What Twilio granted this number, such as 4 for a registered campaign. Leave empty if you do not"
+        " know: the kind of number then decides.",
     )
     # Set by messaging/pauses.py alone: with a reason, the clinic's texts are held back.
     paused_reason = models.CharField(max_length=200, blank=True, default="")

@@ -17,7 +17,8 @@ from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.plan_cache import ClinicKey
 
 # One round trip for all that only the moment of sending can tell, and for what it leaves behind; of one clinic's texts.
-BEGIN = Statement("""
+BEGIN = Statement(
+    """
 WITH clinic AS (
     SELECT o.plan_version,
            coalesce((SELECT s.paused_reason FROM sender_accounts s WHERE s.org_id = %(org)s), '') AS paused
@@ -43,7 +44,9 @@ WITH clinic AS (
 )
 SELECT wanted.message, clinic.plan_version, wanted.opted_out, clinic.paused, begun.id
 FROM clinic, wanted LEFT JOIN begun ON begun.id = wanted.id
-""", binary=True)
+""",
+    binary=True,
+)
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = given.outcome, http_status = given.http_status,
        error_code = given.error_code, error = given.error, provider_sid = given.sid

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import django.core.validators
+import django.db.models.functions
 from django.db import migrations, models
 
 
@@ -36,8 +37,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
+                django.db.models.functions.Cast("priority", models.IntegerField()),
+                "org",
+                "next_attempt_at",
                 condition=models.Q(("state", "queued")),
-                fields=["priority", "org", "next_attempt_at"],
                 name="idx_sms_delivery_log_turns",
             ),
         ),

@@ -11,10 +11,11 @@ import json
 import sys
 import time
 from itertools import count
+from typing import Any
 from urllib.parse import parse_qsl
 
 ACCOUNT = "AC" + "0" * 32
-ACCEPTED = {
+ACCEPTED: dict[str, Any] = {
     "account_sid": ACCOUNT, "api_version": "2010-04-01", "body": "", "date_created": "Thu, 26 Nov 2026 15:00:00 +0000",
     "date_sent": None, "date_updated": "Thu, 26 Nov 2026 15:00:00 +0000", "direction": "outbound-api",
     "error_code": None, "error_message": None, "from": "+14155550100", "messaging_service_sid": None, "num_media": "0",
@@ -80,7 +81,9 @@ def _length(head: bytes) -> int:
 
 async def serve(port: int, seconds: float) -> None:
     provider = Provider(seconds)
-    server = await asyncio.get_running_loop().create_server(lambda: Line(provider), "127.0.0.1", port, backlog=512)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Line(provider), "127.0.0.1", port, backlog=512
+    )
     async with server:
         await server.serve_forever()
 

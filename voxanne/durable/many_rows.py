@@ -25,7 +25,7 @@ TAKE_SOME = """
 UPDATE {table} SET state = '{claimed}', claim_token = gen_random_uuid(), claimed_until = %(until)s, updated_at = %(now)s
 WHERE id = ANY(ARRAY(
     SELECT id FROM {table}
-    WHERE org_id = %(org)s AND {lane} = %(lane)s AND state = '{waiting}' AND next_attempt_at <= %(now)s
+    WHERE org_id = %(org)s AND {lane}::integer = %(lane)s AND state = '{waiting}' AND next_attempt_at <= %(now)s
     ORDER BY next_attempt_at LIMIT {most} FOR UPDATE SKIP LOCKED))
 RETURNING {columns}
 """
@@ -42,8 +42,8 @@ KEYS = {"pk": "uuid", "org": "uuid", "token": "uuid"}
 def take_some(
     model: type[Work], org_id: UUID, lane: str, value: int, most: int, *, now: datetime, until: datetime
 ) -> list[Work]:
-    """Claims until ``until`` at most ``most`` of the clinic's rows in this lane that are due at ``now``, those that have
-    waited longest first."""
+    """Claims until ``until`` at most ``most`` of the clinic's rows in this lane that are due at ``now``: those that
+    have waited longest, in that order."""
     values = {"org": org_id, "lane": value, "now": now, "until": until}
     taken = [instance_of(model, row) for row in _take_some(model, lane, most).rows(values)]
     return sorted(taken, key=lambda row: row.next_attempt_at)
@@ -57,9 +57,7 @@ def swap_all(
     All rows are of one model, and all name the same columns.
     """
     model, names = type(held[0]), tuple(columns[0])
-    values: dict[str, Any] = {
-        name: [stored(model, name, one[name]) for one in columns] for name in names
-    }
+    values: dict[str, Any] = {name: [stored(model, name, one[name]) for one in columns] for name in names}
     values |= {
         "pk": [row.pk for row in held], "org": [row.org_id for row in held],
         "token": [row.claim_token for row in held],

@@ -59,7 +59,9 @@ def _prepared(kind: WorkKind[Work], rows: list[Work]) -> Taken[Work]:
     prepared = kind.prepare_all(rows) if kind.prepare_all is not None else [kind.prepare(row) for row in rows]
     known = [(row, found) for row, found in zip(rows, prepared, strict=True) if isinstance(found, Settlement)]
     _swap(known)
-    to_do = [(row, found) for row, found in zip(rows, prepared, strict=True) if not isinstance(found, Settlement)]
+    to_do = [
+        (row, found) for row, found in zip(rows, prepared, strict=True) if not isinstance(found, Settlement)
+    ]
     return Taken([Claimed(row, found) for row, found in to_do], len(rows))
 
 
@@ -109,8 +111,8 @@ def _swap(landed: Sequence[Landed[Work]]) -> set[UUID]:
         alike.setdefault((tuple(columns), settlement.uses_attempt), []).append((row, columns))
     held: set[UUID] = set()
     for (_, adds_attempt), some in alike.items():
-        rows, columns = [row for row, _ in some], [columns for _, columns in some]
-        held |= many_rows.swap_all(rows, columns, adds_attempt=adds_attempt)
+        rows = [row for row, _ in some]
+        held |= many_rows.swap_all(rows, [columns for _, columns in some], adds_attempt=adds_attempt)
     return held
 
 

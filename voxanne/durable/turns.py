@@ -16,7 +16,6 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from voxanne.durable.models import DurableWork
 from voxanne.durable.work import WorkKind
 from voxanne.statements import Statement
 from voxanne.tenancy.scope import platform_scope
@@ -27,21 +26,27 @@ REST_SECONDS = 0.1
 # How far ahead a look tells of rows that are not due yet.
 AHEAD = timedelta(seconds=60)
 
-# From each clinic's first row in the index to the next clinic's: PostgreSQL has no such scan of its own.
+# From each clinic's first row in the index to the next clinic's: PostgreSQL has no such scan of its own. A lane is read
+# as an integer, which the kind's index on (lane::integer, org_id, next_attempt_at) alone can serve: an index without
+# the clinic has the planner believe that it finds a clinic's few rows among everybody's thousands as fast.
 HEADS = """
 WITH RECURSIVE heads AS (
-    (SELECT {lane}, org_id, next_attempt_at FROM {table} WHERE state = '{waiting}'
-     ORDER BY {lane}, org_id, next_attempt_at LIMIT 1)
+    (SELECT {lane}::integer AS lane, org_id, next_attempt_at FROM {table} WHERE state = '{waiting}'
+     ORDER BY {lane}::integer, org_id, next_attempt_at LIMIT 1)
     UNION ALL
-    SELECT following.{lane}, following.org_id, following.next_attempt_at
+    SELECT following.lane, following.org_id, following.next_attempt_at
     FROM heads, LATERAL (
-        SELECT {lane}, org_id, next_attempt_at FROM {table}
-        WHERE state = '{waiting}' AND ({lane}, org_id) > (heads.{lane}, heads.org_id)
-        ORDER BY {lane}, org_id, next_attempt_at LIMIT 1
+        SELECT {lane}::integer AS lane, org_id, next_attempt_at FROM {table}
+        WHERE state = '{waiting}' AND ({lane}::integer, org_id) > (heads.lane, heads.org_id)
+        ORDER BY {lane}::integer, org_id, next_attempt_at LIMIT 1
     ) AS following
 )
-SELECT {lane}, org_id, next_attempt_at FROM heads WHERE next_attempt_at <= %(by)s
+SELECT lane, org_id, next_attempt_at FROM heads WHERE next_attempt_at <= %(by)s
 """
+# Row-level security hides from the planner how many rows there are: it would read and sort all that follow.
+LED_BY_THE_INDEX = Statement(
+    "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,11 @@ class Turns:
 def heads_of(kind: WorkKind[Any], by: datetime) -> list[Turn]:
     """Of each clinic and lane the first row that waits, if it is due by then."""
     with platform_scope(f"whose turn for {kind.name}"):
-        return [Turn(*row) for row in _heads(kind.model, kind.lane).rows({"by": by})]
+        LED_BY_THE_INDEX.row()
+        statement = _heads(kind.model._meta.db_table, kind.lane, str(kind.model.lifecycle.waiting))
+        return [Turn(*row) for row in statement.rows({"by": by})]
 
 
 @lru_cache(maxsize=16)
-def _heads(model: type[DurableWork], lane: str) -> Statement:
-    return Statement(
-        HEADS.format(table=model._meta.db_table, lane=lane, waiting=str(model.lifecycle.waiting)), binary=True
-    )
+def _heads(table: str, lane: str, waiting: str) -> Statement:
+    return Statement(HEADS.format(table=table, lane=lane, waiting=waiting), binary=True)

@@ -189,9 +189,7 @@ def settle_performed(kind: WorkKind[Work], row: Work, settlement: Settlement) ->
 
 
 def _failed(kind: WorkKind[Work], row: Work, error: Exception) -> Settlement:
-    logger.error(
-        "work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__, exc_info=error
-    )
+    logger.error("work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__, exc_info=error)
     return _after_error(row, row.lifecycle.lost, error)
 
 
