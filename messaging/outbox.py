@@ -16,6 +16,8 @@ from voxanne.tenancy.ids import new_id
 
 SMS_WORK = "sms-delivery"
 SMS_QUEUE = "sms"
+# Of one clinic, by one process: more than that at once is a crowd, which takes turns with other clinics.
+MOST_HINTS_A_SECOND = 20
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
 
@@ -85,7 +87,7 @@ def enqueue(
         return Enqueued("skipped", None)
     # What can wait is found by the next sweep, for one clinic's thousands would stand before another's confirmation.
     if row[0] == MessageState.QUEUED and not_before is None and priority == 0:
-        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
+        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id, most_a_second=MOST_HINTS_A_SECOND)
     return Enqueued(row[0], message_id)
 
 
