@@ -97,10 +97,8 @@ def test_what_is_not_due_gets_no_turn_and_is_told_of(elm: Clinic) -> None:
 
 
 def plan_of(statement: Statement, values: dict[str, Any]) -> str:
-    """The plan that PostgreSQL keeps for it: the one for whatever values."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-    return "\n".join(line for (line,) in Statement(f"EXPLAIN {statement.sql}").rows(values))
+    with many_rows.led_by_the_index():
+        return "\n".join(line for (line,) in Statement(f"EXPLAIN {statement.sql}").rows(values))
 
 
 @pytest.fixture
@@ -127,7 +125,6 @@ def crowd(elm: Clinic, oak: Clinic) -> None:
 def test_looking_and_taking_are_led_by_the_index_whatever_waits(elm: Clinic) -> None:
     now = timezone.now()
     with platform_scope("a plan"):
-        turns.LED_BY_THE_INDEX.row()
         looking = plan_of(turns._heads("sms_delivery_log", "priority", "queued"), {"by": now})
     with org_scope(elm.id):
         values = {"org": elm.id, "lane": 2, "now": now, "until": now}

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from voxanne.durable.many_rows import led_by_the_index
 from voxanne.durable.work import WorkKind
 from voxanne.statements import Statement
 from voxanne.tenancy.scope import platform_scope
@@ -43,10 +44,6 @@ WITH RECURSIVE heads AS (
 )
 SELECT lane, org_id, next_attempt_at FROM heads WHERE next_attempt_at <= %(by)s
 """
-# Row-level security hides from the planner how many rows there are: it would read and sort all that follow.
-LED_BY_THE_INDEX = Statement(
-    "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +100,9 @@ class Turns:
 def heads_of(kind: WorkKind[Any], by: datetime) -> list[Turn]:
     """Of each clinic and lane the first row that waits, if it is due by then."""
     with platform_scope(f"whose turn for {kind.name}"):
-        LED_BY_THE_INDEX.row()
         statement = _heads(kind.model._meta.db_table, kind.lane, str(kind.model.lifecycle.waiting))
-        return [Turn(*row) for row in statement.rows({"by": by})]
+        with led_by_the_index():
+            return [Turn(*row) for row in statement.rows({"by": by})]
 
 
 @lru_cache(maxsize=16)
