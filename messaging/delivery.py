@@ -7,10 +7,9 @@ until a receipt that carries our id, or Twilio's own list, says which.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -51,21 +50,38 @@ class Prepared:
 
 
 def prepare(message: Message) -> Prepared | Settlement:
-    """Checks what only the moment of sending can tell, and writes the try down before the request leaves.
+    """``prepare_all``, of one."""
+    return prepare_all([message])[0]
 
-    A Settlement when nothing is to be sent at all.
+
+def prepare_all(messages: list[Message]) -> list[Prepared | Settlement]:
+    """Checks what only the moment of sending can tell, and writes the tries down before the requests leave; of texts of
+    one clinic. A Settlement for one of which nothing is to be sent at all.
     """
     now = timezone.now()
-    if message.expires_at <= now:
-        return Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False)
-    begun = tries.begin(message)
+    timely = [message for message in messages if message.expires_at > now]
+    begun = dict(zip(timely, tries.begin(timely), strict=True)) if timely else {}
+    found: list[Prepared | Settlement] = []
+    taken_back: dict[UUID, Message] = {}
+    for message in messages:
+        if message not in begun:
+            found.append(Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False))
+            continue
+        one = _prepared(message, begun[message], now)
+        if isinstance(one, Settlement) and (try_id := begun[message].id) is not None:
+            taken_back[try_id] = message
+        found.append(one)
+    tries.forget(taken_back)
+    return found
+
+
+def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared | Settlement:
     if begun.opted_out:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if begun.id is None:
         return pauses.held(message, begun.paused)
     held_back = gates.held_by_gate(message, begun.clinic, now)
     if held_back is not None:
-        tries.forget(message, begun.id)
         return held_back
     if message.first_attempted_at is None:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
@@ -87,7 +103,7 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
         validity=message.expires_at - timezone.now(),
     )
     metrics.count_attempt(answer.outcome.value)
-    return settlement_of(message, answer, partial(record_try, message, prepared.try_id, answer))
+    return settlement_of(message, answer, Tried(message, prepared.try_id, answer))
 
 
 def status_callback_url(message_id: UUID) -> str:
@@ -95,10 +111,33 @@ def status_callback_url(message_id: UUID) -> str:
     return f"{settings.BACKEND_URL}/api/webhooks/twilio/sms-status/{message_id}{CALLBACK_OVERRIDES}"
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A try and its answer. Called, or written with others, it completes the try's row, also when its claim was lost
+    meanwhile; a carrier's opt-out enters the ledger, and a fault of the whole account holds the clinic's other texts
+    back."""
+
+    message: Message
+    try_id: UUID
+    answer: Answer
+
+    def __call__(self) -> None:
+        record_try(self.message, self.try_id, self.answer)
+
+    @staticmethod
+    def write_all(tried: Sequence[Tried]) -> None:
+        tries.end([(one.try_id, one.answer) for one in tried])
+        for one in tried:
+            if one.answer.outcome is not TryOutcome.ACCEPTED:
+                _heed(one.message, one.answer)
+
+
 def record_try(message: Message, try_id: UUID, answer: Answer) -> None:
-    """Completes the try's row, also when its claim was lost meanwhile; a carrier's opt-out enters the ledger, and a
-    fault of the whole account holds the clinic's other texts back."""
-    tries.end(try_id, answer)
+    """One try, by itself."""
+    Tried.write_all([Tried(message, try_id, answer)])
+
+
+def _heed(message: Message, answer: Answer) -> None:
     pauses.pause_for(message.org_id, answer)
     if answer.outcome is TryOutcome.OPTED_OUT:
         consent.record_carrier_block(message)
@@ -170,5 +209,7 @@ SMS_DELIVERY = WorkKind(
     lease=timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
     queue=SMS_QUEUE,
     order=("priority", "next_attempt_at"),
+    lane="priority",
+    prepare_all=prepare_all,
     gives_way=0.7,
 )

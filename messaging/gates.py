@@ -7,10 +7,11 @@ attempt, and is looked at again after ``Hold.wait``; the reason is shown to peop
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from messaging.holds import Hold
 from messaging.models import Message
+from messaging.pace import paced
 from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.plan_cache import ClinicKey
@@ -18,19 +19,11 @@ from voxanne.tenancy.plan_cache import ClinicKey
 LATE = "Its time had passed before it could be sent. "
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Not now: ask again after ``wait``, because of ``reason`` (a sentence for people, naming nobody)."""
-
-    wait: timedelta
-    reason: str
-
-
 Gate = Callable[[Message, ClinicKey, datetime], Hold | None]
 
 # In this order; the first that holds a text back decides. Those that take something up (a place in a sender's pace)
 # stand last, so that nothing is taken up for a text that another gate holds.
-GATES: tuple[Gate, ...] = ()
+GATES: tuple[Gate, ...] = (paced,)
 
 
 def held_by_gate(message: Message, clinic: ClinicKey, now: datetime) -> Settlement | None:
@@ -46,4 +39,6 @@ def held_by_gate(message: Message, clinic: ClinicKey, now: datetime) -> Settleme
 def _put_back(message: Message, hold: Hold, now: datetime) -> Settlement:
     if now + hold.wait >= message.expires_at:
         return Settlement(MessageState.EXPIRED, error=LATE + hold.reason, uses_attempt=False)
-    return Settlement(MessageState.QUEUED, wait=hold.wait, error=hold.reason, uses_attempt=False)
+    return Settlement(
+        MessageState.QUEUED, wait=hold.wait, error=hold.reason, uses_attempt=False, columns=hold.columns
+    )

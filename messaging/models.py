@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
 from voxanne.durable.models import DurableWork
@@ -77,6 +79,9 @@ class Message(DurableWork):
     dead_lettered_at = models.DateTimeField(null=True, blank=True)
     unknown_since = models.DateTimeField(null=True, blank=True)
     first_empty_list_at = models.DateTimeField(null=True, blank=True)
+    slot_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its place in the sender's pace, as long as it waits for that."
+    )
 
     class Meta:
         db_table = "sms_delivery_log"
@@ -97,6 +102,14 @@ class Message(DurableWork):
                 fields=["state", "priority", "next_attempt_at"],
                 name="idx_sms_delivery_log_status",
                 condition=Q(state__in=["queued", "sending", "unknown"]),
+            ),
+            # From clinic to clinic within a priority: voxanne/durable/turns.py, and why it is an integer there.
+            models.Index(
+                Cast("priority", models.IntegerField()),
+                "org",
+                "next_attempt_at",
+                name="idx_sms_delivery_log_turns",
+                condition=Q(state="queued"),
             ),
             NamedIndex(fields=["-created_at"], name="idx_sms_delivery_log_created_at"),
             models.Index(
@@ -206,6 +219,13 @@ class SenderAccount(Owned):
     api_key = models.CharField(max_length=34, blank=True, default="")
     api_secret = EncryptedTextField(blank=True, default="")
     messaging_service_sid = models.CharField(max_length=34, blank=True, default="")
+    segments_per_second = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="What Twilio granted this number, such as 4 for a registered campaign. Leave empty if you do not"
+        " know: the kind of number then decides.",
+    )
     # Set by messaging/pauses.py alone: with a reason, the clinic's texts are held back.
     paused_reason = models.CharField(max_length=200, blank=True, default="")
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -16,6 +16,8 @@ from voxanne.tenancy.ids import new_id
 
 SMS_WORK = "sms-delivery"
 SMS_QUEUE = "sms"
+# Of one clinic, by one process: more than that at once is a crowd, which takes turns with other clinics.
+MOST_HINTS_A_SECOND = 20
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
 
@@ -67,7 +69,8 @@ def enqueue(
     priority: int = 0,
     not_before: datetime | None = None,
 ) -> Enqueued:
-    """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits.
+    """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits, save for
+    what can wait (``priority`` above 0).
 
     The same ``dedupe_key`` at the same clinic never makes a second row.
     """
@@ -82,8 +85,9 @@ def enqueue(
     row = ENQUEUE.row(values)
     if row is None:
         return Enqueued("skipped", None)
-    if row[0] == MessageState.QUEUED and not_before is None:
-        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
+    # What can wait is found by the next sweep, for one clinic's thousands would stand before another's confirmation.
+    if row[0] == MessageState.QUEUED and not_before is None and priority == 0:
+        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id, most_a_second=MOST_HINTS_A_SECOND)
     return Enqueued(row[0], message_id)
 
 

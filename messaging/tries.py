@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,32 +16,43 @@ from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.plan_cache import ClinicKey
 
-# One round trip for all that only the moment of sending can tell, and for what it leaves behind.
-BEGIN = Statement("""
+# One round trip for all that only the moment of sending can tell, and for what it leaves behind; of one clinic's texts.
+BEGIN = Statement(
+    """
 WITH clinic AS (
     SELECT o.plan_version,
-           coalesce((SELECT x.opted_out FROM opt_outs x
-                     WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s AND x.sender = %(sender)s
-                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out,
            coalesce((SELECT s.paused_reason FROM sender_accounts s WHERE s.org_id = %(org)s), '') AS paused
     FROM organizations o WHERE o.id = %(org)s
+), wanted AS (
+    SELECT given.*,
+           coalesce((SELECT x.opted_out FROM opt_outs x
+                     WHERE x.org_id = %(org)s AND x.recipient = given.recipient AND x.sender = given.sender
+                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
+    FROM unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[])
+         AS given (id, message, recipient, sender)
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
-    WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL
+    WHERE org_id = %(org)s AND message_id = ANY(%(messages)s::uuid[]) AND finished_at IS NULL
 ), begun AS (
     INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
-    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
-    RETURNING id
+    SELECT wanted.id, %(org)s, wanted.message, %(now)s, '', '', '', %(now)s FROM wanted, clinic
+    WHERE NOT wanted.opted_out AND clinic.paused = ''
+    RETURNING id, message_id
 ), first AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
-    WHERE org_id = %(org)s AND id = %(message)s AND first_attempted_at IS NULL AND EXISTS (SELECT FROM begun)
+    WHERE org_id = %(org)s AND id = ANY(ARRAY(SELECT message_id FROM begun)) AND first_attempted_at IS NULL
 )
-SELECT plan_version, opted_out, paused, (SELECT id FROM begun) FROM clinic
-""")
+SELECT wanted.message, clinic.plan_version, wanted.opted_out, clinic.paused, begun.id
+FROM clinic, wanted LEFT JOIN begun ON begun.id = wanted.id
+""",
+    binary=True,
+)
 END = Statement("""
-UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_status = %(http_status)s,
-       error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s
-WHERE id = %(id)s
+UPDATE delivery_attempts SET finished_at = %(now)s, outcome = given.outcome, http_status = given.http_status,
+       error_code = given.error_code, error = given.error, provider_sid = given.sid
+FROM unnest(%(ids)s::uuid[], %(outcomes)s::text[], %(http_statuses)s::smallint[], %(error_codes)s::integer[],
+            %(errors)s::text[], %(sids)s::text[]) AS given (id, outcome, http_status, error_code, error, sid)
+WHERE delivery_attempts.id = given.id
 """)
 
 
@@ -56,31 +67,42 @@ class Begun:
     paused: str
 
 
-def begin(message: Message) -> Begun:
-    """Writes a new try down, if one may be made; one that never ended belonged to a worker that stopped."""
+def begin(messages: Sequence[Message]) -> list[Begun]:
+    """Writes a new try down for each text of one clinic, if one may be made; one that never ended belonged to a worker
+    that stopped."""
+    org_id = messages[0].org_id
     values = {
-        "id": new_id(), "message": message.pk, "org": message.org_id, "recipient": message.recipient,
-        "sender": message.sender, "now": timezone.now(), "stopped": STOPPED,
+        "org": org_id, "now": timezone.now(), "stopped": STOPPED, "ids": [new_id() for _ in messages],
+        "messages": [message.pk for message in messages], "senders": [message.sender for message in messages],
+        "recipients": [message.recipient for message in messages],
     }  # fmt: skip
-    row = BEGIN.row(values)
-    assert row is not None
-    plan_version, opted_out, paused, try_id = row
-    return Begun(try_id, ClinicKey(message.org_id, plan_version), opted_out, paused)
+    begun = {
+        message_id: Begun(try_id, ClinicKey(org_id, plan_version), opted_out, paused)
+        for message_id, plan_version, opted_out, paused, try_id in BEGIN.rows(values)
+    }
+    return [begun[message.pk] for message in messages]
 
 
-def forget(message: Message, try_id: UUID) -> None:
-    """Takes back a try that was not made after all, in the transaction that began it."""
-    DeliveryAttempt.objects.filter(pk=try_id).delete()
-    if message.first_attempted_at is None:
-        Message.objects.filter(pk=message.pk).update(first_attempted_at=None)
+def forget(tried: Mapping[UUID, Message]) -> None:
+    """Takes back tries that were not made after all, each with its text, in the transaction that began them."""
+    if not tried:
+        return
+    DeliveryAttempt.objects.filter(pk__in=tried).delete()
+    first = [message.pk for message in tried.values() if message.first_attempted_at is None]
+    if first:
+        Message.objects.filter(pk__in=first).update(first_attempted_at=None)
 
 
-def end(try_id: UUID, answer: Answer) -> None:
-    """Completes a try with what came of it."""
+def end(ended: Sequence[tuple[UUID, Answer]]) -> None:
+    """Completes tries with what came of each."""
+    answers = [answer for _, answer in ended]
     END.run(
         {
-            "id": try_id, "now": timezone.now(), "outcome": answer.outcome.value, "http_status": answer.http_status,
-            "error_code": answer.error_code, "error": answer.error, "sid": answer.sid,
+            "now": timezone.now(), "ids": [try_id for try_id, _ in ended],
+            "outcomes": [answer.outcome.value for answer in answers],
+            "http_statuses": [answer.http_status for answer in answers],
+            "error_codes": [answer.error_code for answer in answers],
+            "errors": [answer.error for answer in answers], "sids": [answer.sid for answer in answers],
         }
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
+from messaging.states import MessageState
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.columns import (
     NOTHING,
@@ -99,6 +100,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         "size",
         "why",
         "written_at",
+        "turn_told",
         "sent_at_told",
         "delivered_at_told",
         "dead_lettered_at_told",
@@ -127,6 +129,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                 {
                     "fields": [
                         "written_at",
+                        "turn_told",
                         "sent_at_told",
                         "delivered_at_told",
                         "dead_lettered_at_told",
@@ -192,6 +195,10 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     @shown("Written")
     def written_at(self, message: Message) -> str:
         return clinic_time(message, message.created_at)
+
+    @shown("Its turn to be sent")
+    def turn_told(self, message: Message) -> str:
+        return clinic_time(message, message.slot_at) if message.state == MessageState.QUEUED else NOTHING
 
     @shown("Sent")
     def sent_at_told(self, message: Message) -> str:

@@ -15,12 +15,13 @@ from messaging import pauses
 from messaging.admin.numbers import clean_number
 from messaging.dead_letters import Redriven, redrive
 from messaging.models import SenderAccount
+from messaging.pace import granted_to, line_up_anew
 from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin
-from voxanne.staff.columns import clinic_time, label, shown
+from voxanne.staff.columns import NOTHING, clinic_time, label, shown
 from voxanne.staff.filters import OfClinic
 from voxanne.staff.forms import SecretsForm
 from voxanne.staff.rows import RowButton, buttons
@@ -74,8 +75,16 @@ class SenderAccountAdmin(ClinicAdmin):
     list_filter = (("org", OfClinic),)
     search_fields = ("number", "org__name")
     actions_detail = ("pause", "resume")
-    typed = ("number", "account_sid", "auth_token", "api_key", "api_secret", "messaging_service_sid")
-    told = ("sending", "paused_reason", "paused_since")
+    typed = (
+        "number",
+        "segments_per_second",
+        "account_sid",
+        "auth_token",
+        "api_key",
+        "api_secret",
+        "messaging_service_sid",
+    )
+    told = ("sending", "paused_reason", "paused_since", "pace")
     readonly_fields = ("own_account", *told)
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
@@ -87,6 +96,11 @@ class SenderAccountAdmin(ClinicAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "segments_per_second" in form.changed_data:
+            line_up_anew(obj.org_id, obj.number)
 
     def fits(self, act: str, row: SenderAccount) -> bool:
         return is_sending(row) if act == "pause" else is_paused(row)
@@ -136,6 +150,15 @@ class SenderAccountAdmin(ClinicAdmin):
     @shown("Paused since")
     def paused_since(self, sender: SenderAccount) -> str:
         return clinic_time(sender, sender.paused_at)
+
+    @shown("Texts leave")
+    def pace(self, sender: SenderAccount) -> str:
+        """The pace in force, and whose figure it is."""
+        if not sender.number:
+            return NOTHING
+        per_second = sender.segments_per_second or granted_to(sender.number)
+        whose = "as you entered" if sender.segments_per_second else "as usual for this kind of number"
+        return f"At most {per_second:g} segment{'' if per_second == 1 else 's'} a second, {whose}"
 
     @shown("Account")
     def own_account(self, sender: SenderAccount) -> str:

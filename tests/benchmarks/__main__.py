@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import ceiling, webhooks, wishes
+from tests.benchmarks import ceiling, texts, webhooks, wishes
 from tests.benchmarks.load import Measured, http_request, run_clients
 from tests.benchmarks.stack import PROJECT_ROOT, Stack, proportional_set_megabytes, running_stack
 
@@ -52,7 +52,7 @@ def main() -> int:
     # A run that is told to stop takes its stack along.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with running_stack() as stack:
-        _become_django(stack)
+        become_django(stack)
         table = Table()
         measure_memory(table, stack)
         measure_bookings(table, stack, scale)
@@ -60,12 +60,13 @@ def main() -> int:
         measure_webhooks(table, stack, scale)
         measure_health(table, stack, scale)
         measure_first_request(table, stack, scale)
+    measure_texts(table, scale)
     written = _write(table)
     print(f"\nwritten to {written}")
     return 1 if any(row["met"] == "NO" for row in table.rows) else 0
 
 
-def _become_django(stack: Stack) -> None:
+def become_django(stack: Stack) -> None:
     """Lets this process read the product's statements and its database."""
     os.environ.update(stack.environment)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
@@ -268,6 +269,13 @@ def measure_first_request(table: Table, stack: Stack, scale: float) -> None:
         "p50 <= 100, p99 <= 1000 ms",
         bool(waits) and p50 <= 100 and p99 <= 1000,
     )
+
+
+def measure_texts(table: Table, scale: float) -> None:
+    """In a process and on a stack of their own, whose provider answers in 100 ms and costs next to nothing."""
+    run = texts.measured_apart(int(texts.TEXTS * scale))
+    measured, compared = texts.told(run)
+    table.add("10,000 texts, 100 senders", measured, compared, ">= 300/s", run.per_second >= 300)
 
 
 def _phones(stack: Stack) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Starts everything in a temporary data folder, waits until it is ready, and stops it at the end."""
+def running_stack(more: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Starts everything in a temporary data folder, with ``more`` in its environment, waits until it is ready, and
+    stops it at the end."""
     with tempfile.TemporaryDirectory(prefix="voxanne-bench-") as folder:
         web, sockets, sandbox = free_ports(3)
         environment = {
@@ -67,6 +68,7 @@ def running_stack() -> Iterator[Stack]:
             "SANDBOX_PORT": str(sandbox),
             "DEMO_CALL": "0",
             "LOG_LEVEL": "WARNING",
+            **(more or {}),
         }
         log = Path(folder) / "stack.log"
         with log.open("wb") as output:

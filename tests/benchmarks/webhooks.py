@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import random
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.load import Measured, http_request, run_clients
+from tests.benchmarks.processes import command_of, postgres_processes, seconds_of
 from tests.benchmarks.stack import Stack, descendants, running_stack
 
 CLIENTS = 30
@@ -89,9 +88,9 @@ def measure(stack: Stack, clients: int, each: int) -> tuple[Measured, Cost]:
     warm = [[report(clinic) for _ in range(3)] for _ in range(8)]
     run_clients(stack.port, warm, _acknowledged)
     requests = [[report(clinic) for _ in range(each)] for _ in range(clients)]
-    before = _spent(stack.pid)
+    before = _spent(stack)
     measured = run_clients(stack.port, requests, _acknowledged)
-    after = _spent(stack.pid)
+    after = _spent(stack)
     spent = {who: (after[who] - before.get(who, 0.0)) * 1000 / (clients * each) for who in after}
     return measured, spent
 
@@ -100,33 +99,14 @@ def _acknowledged(status: int, body: bytes) -> bool:
     return status == 200 and body == b"{}"
 
 
-def _spent(pid: int) -> Cost:
+def _spent(stack: Stack) -> Cost:
     """Seconds of processor time so far of the stack's processes, by what they are."""
-    ticks = os.sysconf("SC_CLK_TCK")
     spent: Cost = {}
-    for each in [pid, *descendants(pid), *_of_postgres()]:
-        try:
-            line = Path(f"/proc/{each}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
+    for each in [stack.pid, *descendants(stack.pid), *postgres_processes(stack.data)]:
+        line = command_of(each)
         who = next((name for name in ("granian", "celery", "postgres") if name in line), "other")
-        spent[who] = spent.get(who, 0.0) + (int(fields[11]) + int(fields[12])) / ticks
+        spent[who] = spent.get(who, 0.0) + seconds_of([each])
     return spent
-
-
-def _of_postgres() -> list[int]:
-    """The servers stand apart from the processes of the stack."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"postgres" in command and b"voxanne-bench-" in command:
-                found += [int(entry.name), *descendants(int(entry.name))]
-    return found
 
 
 def main() -> int:

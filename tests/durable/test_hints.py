@@ -208,3 +208,26 @@ def test_a_publisher_that_ended_is_replaced(broker: Broker, monkeypatch: pytest.
     monkeypatch.setattr(hints, "_publisher", Ended())
     say_until_it_is_heard(broker, "from the new one")
     assert hints._publisher is not before
+
+
+def test_a_crowd_of_one_clinics_rows_does_not_stand_before_anothers(broker: Broker) -> None:
+    """A dozen are named; for the others a drainer is woken, once a second."""
+    say_until_it_is_heard(broker, "before")
+    wait_for(hints._waiting.empty)
+    other = uuid4()
+    for _ in range(500):
+        offer(Hint("crowd", "sms", ORG, uuid4(), most_a_second=12))
+    offer(Hint("crowd", "sms", other, ROW, most_a_second=12))
+
+    def named() -> list[str]:
+        return [org for kind, *rows in broker.waiting() if kind == "crowd" and rows for org, _ in rows[0]]
+
+    wait_for(lambda: str(other) in named())
+    assert named().count(str(ORG)) <= 24
+    assert ["crowd"] in broker.waiting(), "a drainer was woken"
+    assert broker.waiting().count(["crowd"]) <= 2
+
+
+def test_where_no_bound_is_set_every_row_is_named() -> None:
+    many = [hint("small work") for _ in range(500)]
+    assert hints.Crowds().thinned(many) == (many, [])

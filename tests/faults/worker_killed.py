@@ -18,7 +18,7 @@ from tests.faults.texts import book_texts, copies_on_phones
 from voxanne.runtime.servers import postgres_superuser_url
 
 NAME = "worker-killed"
-TEXTS, TEXTS_OF_CONTROL = 120, 40
+TEXTS, TEXTS_OF_CONTROL = 400, 40
 KILLS = 3
 LEAST_IN_FLIGHT = 12
 ANSWER_DELAY = 0.8

@@ -162,3 +162,21 @@ def test_a_list_of_nothing_is_empty(settings: Any) -> None:
     body = '{"messages": [], "page": 0, "page_size": 200, "next_page_uri": null}'
     with serving(answering_json(200, body)) as base:
         assert listed_at(base, settings) == []
+
+
+def test_nothing_that_one_account_was_told_is_told_by_the_next(settings: Any) -> None:
+    """They share this thread's session."""
+    body = '{"sid": "SM' + "1" * 32 + '", "status": "queued"}'
+    cookie = (
+        f"HTTP/1.1 201 Created\r\nSet-Cookie: whose=elms; Path=/\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    )
+    with serving(answering(cookie.encode())) as base:
+        assert sent_to(base, settings, account(sid="AC" + "1" * 32)).outcome is TryOutcome.ACCEPTED
+    assert list(twilio.client_of(account()).http_client.session.cookies) == []
+
+
+def test_a_thread_keeps_one_connection_and_not_a_client_for_every_account_there_is() -> None:
+    made = [twilio.client_of(account(sid=f"AC{n:032d}")) for n in range(twilio.MOST_CLIENTS + 10)]
+    assert len({id(client.http_client) for client in made}) == 1
+    assert len(twilio._own.clients) == twilio.MOST_CLIENTS
+    assert twilio.client_of(account(sid=f"AC{twilio.MOST_CLIENTS + 9:032d}")) is made[-1]

@@ -194,7 +194,10 @@ def _telephony(org: Organization, clinic: DemoClinic) -> None:
     VapiCredential.objects.get_or_create(
         org=org, digest=digest(clinic.vapi_secret), defaults={"secret": clinic.vapi_secret}
     )
-    SenderAccount.objects.get_or_create(org=org, defaults={"number": clinic.number})
+    # A short code's pace: the sandbox's phones take texts as fast as they come, and nobody watches a demo wait.
+    SenderAccount.objects.get_or_create(
+        org=org, defaults={"number": clinic.number, "segments_per_second": 100}
+    )
     for department in TransferDestination.Department:
         TransferDestination.objects.get_or_create(
             org=org,

@@ -3,6 +3,9 @@
 They are published by a thread of their own, so that a slow or absent Redis never keeps a caller waiting. The first
 hint after a quiet moment leaves at once; those that follow it closely travel together, for making and taking a
 message costs more than working off a row.
+
+Where one clinic's rows come by the dozen, most are not named: a drainer is woken instead, which serves the clinics in
+turn (``pump.py``). Named, they would all stand in the broker's queue before the next clinic's one.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ BROKER_REST_SECONDS = 2.0
 GATHERING_SECONDS = 0.02
 # One worker thread works a message's rows off one after another: what waits for a slow provider stays spread.
 MOST_ROWS_A_MESSAGE = 4
+DRAINER_EXPIRES_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Hint:
     pk: UUID
     countdown: float = 0.0
     together: int = MOST_ROWS_A_MESSAGE
+    most_a_second: int = 0
 
 
 _waiting: queue.Queue[Hint] = queue.Queue(maxsize=10_000)
@@ -50,10 +56,13 @@ def hint_on_commit(
     countdown: float = 0.0,
     *,
     together: int = MOST_ROWS_A_MESSAGE,
+    most_a_second: int = 0,
 ) -> None:
     """Wakes a worker for this row ``countdown`` seconds after the current transaction commits. As many as ``together``
-    rows of its kind may travel in one message: more where working one off waits for nobody outside."""
-    transaction.on_commit(lambda: offer(Hint(kind, queue_name, org_id, pk, countdown, together)))
+    rows of its kind may travel in one message: more where working one off waits for nobody outside. Of one clinic's at
+    most ``most_a_second`` are named by this process; 0 sets no bound."""
+    hint = Hint(kind, queue_name, org_id, pk, countdown, together, most_a_second)
+    transaction.on_commit(lambda: offer(hint))
 
 
 def offer(hint: Hint) -> None:
@@ -75,12 +84,41 @@ def _ensure_publisher() -> None:
             _publisher.start()
 
 
+class Crowds:
+    """Which clinics' rows come by the dozen, a second at a time. For one thread."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._named: Counter[tuple[str, UUID]] = Counter()
+        self._woken: set[str] = set()
+
+    def thinned(self, hints: list[Hint]) -> tuple[list[Hint], list[Hint]]:
+        """The hints that are to be published, and one of each kind of which a drainer is to be woken instead."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._named, self._woken = second, Counter(), set()
+        named, instead = [], []
+        for hint in hints:
+            whose = (hint.kind, hint.org_id)
+            self._named[whose] += 1
+            if not hint.most_a_second or self._named[whose] <= hint.most_a_second:
+                named.append(hint)
+            elif hint.kind not in self._woken:
+                self._woken.add(hint.kind)
+                instead.append(hint)
+        return named, instead
+
+
 def _publish_forever() -> None:
+    crowds = Crowds()
     while True:
         hint = _waiting.get()
         try:
-            for together in _alike([hint, *_waiting_now()]):
+            named, instead = crowds.thinned([hint, *_waiting_now()])
+            for together in _alike(named):
                 _publish(together)
+            for one in instead:
+                _wake_drainer(one)
         # Whatever keeps one hint from going out must not end the thread with the others still waiting.
         except Exception as error:
             logger.warning("hint_not_published", kind=hint.kind, reason=type(error).__name__)
@@ -114,6 +152,17 @@ def _publish(together: list[Hint]) -> None:
         args=(first.kind, [(str(hint.org_id), str(hint.pk)) for hint in together]),
         queue=first.queue,
         countdown=first.countdown or None,
+        retry=False,
+        ignore_result=True,
+    )
+
+
+def _wake_drainer(hint: Hint) -> None:
+    current_app.send_task(
+        "voxanne.durable.tasks.drain",
+        args=(hint.kind,),
+        queue=hint.queue,
+        expires=DRAINER_EXPIRES_SECONDS,
         retry=False,
         ignore_result=True,
     )

@@ -58,7 +58,7 @@ def swap(
 ) -> bool:
     """Sets ``columns`` if the row is in one of ``states``, and held by ``token`` where one is given; whether it was."""
     statement = _swap(model, tuple(columns), states, adds_attempt, token is not None)
-    values = {name: _stored(model, name, value) for name, value in columns.items()}
+    values = {name: stored(model, name, value) for name, value in columns.items()}
     return statement.run({**values, "pk": pk, "org": org_id, "token": token}) == 1
 
 
@@ -102,7 +102,7 @@ def _row(model: type[Work], values: tuple[Any, ...] | None) -> Work | None:
     return None if values is None else instance_of(model, values)
 
 
-def _stored(model: type[DurableWork], name: str, value: Any) -> Any:
+def stored(model: type[DurableWork], name: str, value: Any) -> Any:
     plain = value.value if isinstance(value, Enum) else value
     field = model._meta.get_field(name)
     assert isinstance(field, models.Field)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A record that may be written in one go with others of its kind, of whichever clinics in scope."""
+
+    def __call__(self) -> object: ...
+
+    @staticmethod
+    def write_all(records: Sequence[Any]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

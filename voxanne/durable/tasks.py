@@ -13,6 +13,7 @@ from celery import current_app, shared_task
 from voxanne.durable import work
 from voxanne.durable.callers import give_way
 from voxanne.durable.hints import Hint, offer
+from voxanne.durable.pump import pump
 from voxanne.durable.registry import all_kinds, kind_named
 from voxanne.durable.work import WorkKind
 
@@ -22,6 +23,8 @@ DRAIN_SECONDS = 5.0
 ROWS_A_DRAINER = 3
 # Half of the worker's threads: a full queue of texts leaves room for a call's commands.
 MOST_DRAINERS = 16
+# One a process is at work, whatever the number; of several processes some are to hear of it.
+MOST_PUMPS = 4
 SWEEP_EXPIRES_SECONDS = 30
 # Later work waits for the sweeper: a long countdown would be delivered twice by the broker.
 LONGEST_COUNTDOWN = 20.0
@@ -56,10 +59,13 @@ def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
         offer(Hint(kind.name, kind.queue, claimed.row.org_id, claimed.row.pk, countdown=wait))
 
 
-@shared_task(name="voxanne.durable.tasks.drain")
+@shared_task(name="voxanne.durable.tasks.drain", acks_late=False)
 def drain(kind_name: str) -> int:
-    """Works due rows off one after another until none is due or the time is up; returns how many."""
+    """Works due rows off until none is due or the time is up; returns how many. Losing one costs seconds, and a pump
+    may go on for longer than the broker waits for a task's end: so it is not delivered again."""
     kind = kind_named(kind_name)
+    if kind.lane:
+        return pump(kind, DRAIN_SECONDS)
     ends = time.monotonic() + DRAIN_SECONDS
     done = 0
     while time.monotonic() < ends:
@@ -108,7 +114,8 @@ def _resolve(kind: WorkKind[Any]) -> dict[str, int]:
 
 
 def _wake_drainers(kind: WorkKind[Any], due: int) -> None:
-    for _ in range(min(-(-due // ROWS_A_DRAINER), MOST_DRAINERS)):
+    most = MOST_PUMPS if kind.lane else MOST_DRAINERS
+    for _ in range(min(-(-due // ROWS_A_DRAINER), most)):
         current_app.send_task(
             "voxanne.durable.tasks.drain",
             args=(kind.name,),

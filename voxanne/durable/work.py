@@ -52,6 +52,9 @@ class WorkKind(Generic[Work]):
     ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
     somebody else's, but what the late worker did or learnt may matter to it.
     ``gives_way`` is how many seconds a row may wait while callers on this machine are being answered.
+    ``lane`` names the column that goes before the waiting, lowest first. A kind that has one is worked off by a pump
+    (``pump.py``): several rows at a time, the clinics taking turns in each lane. ``prepare_all`` then does for rows of
+    one clinic what ``prepare`` does for one; a Settlement among its results says that there is nothing to perform.
     """
 
     name: str
@@ -64,6 +67,8 @@ class WorkKind(Generic[Work]):
     order: tuple[str, ...] = ("next_attempt_at",)
     overtaken: Callable[[Work, Settlement], None] | None = None
     gives_way: float = 0.0
+    lane: str = ""
+    prepare_all: Callable[[list[Work]], list[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _put_off(kind: WorkKind[Any], spoiled: _Spoiled) -> None:
     settlement = _after_error(row, waiting, error)
     with org_scope(row.org_id):
         rows.swap(
-            type(row), row.org_id, row.pk, states=(waiting,), columns=_columns(type(row), settlement),
+            type(row), row.org_id, row.pk, states=(waiting,), columns=settled_columns(type(row), settlement),
             adds_attempt=settlement.uses_attempt,
         )  # fmt: skip
 
@@ -153,20 +158,39 @@ def perform(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
+    settlement = performed(kind, claimed)
+    return None if settlement is None else settle_performed(kind, claimed.row, settlement)
+
+
+def performed(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None:
+    """The same without settling: how the work ended. Needs no database of its own."""
     row = claimed.row
     if row.claimed_until is None or row.claimed_until <= timezone.now():
         logger.warning("lease_over_before_work_began", kind=kind.name, id=str(row.pk))
         return None
     try:
-        settlement = kind.perform(row, claimed.prepared)
+        return kind.perform(row, claimed.prepared)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        return _failed(kind, row, error)
+
+
+def settle_performed(kind: WorkKind[Work], row: Work, settlement: Settlement) -> Settlement:
+    """Settles a row whose work is done; as what it was settled in the end."""
+    try:
         _settle_surely(kind, row, settlement)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__)
-        settlement = _after_error(row, row.lifecycle.lost, error)
+        settlement = _failed(kind, row, error)
         _settle(row, settlement, kind.overtaken)
     return settlement
+
+
+def _failed(kind: WorkKind[Work], row: Work, error: Exception) -> Settlement:
+    logger.error("work_failed", kind=kind.name, id=str(row.pk), error=type(error).__name__, exc_info=error)
+    return _after_error(row, row.lifecycle.lost, error)
 
 
 def settle(row: DurableWork, settlement: Settlement) -> bool:
@@ -202,7 +226,7 @@ def _settle(
 
 def _swap_held(row: DurableWork, settlement: Settlement, **more: Any) -> bool:
     """Moves the row as long as our claim to it holds."""
-    lifecycle, columns = row.lifecycle, _columns(type(row), settlement, **more)
+    lifecycle, columns = row.lifecycle, settled_columns(type(row), settlement, **more)
     return rows.swap(
         type(row), row.org_id, row.pk, states=(lifecycle.claimed,), token=row.claim_token, columns=columns,
         adds_attempt=settlement.uses_attempt,
@@ -238,7 +262,7 @@ def move(
     wanted = sources or model.lifecycle.sources(settlement.state)
     with within_org(org_id):
         moved = rows.swap(
-            model, org_id, pk, states=wanted, columns=_columns(model, settlement),
+            model, org_id, pk, states=wanted, columns=settled_columns(model, settlement),
             adds_attempt=settlement.uses_attempt,
         )  # fmt: skip
         if moved and settlement.record is not None:
@@ -246,7 +270,7 @@ def move(
     return moved
 
 
-def _columns(
+def settled_columns(
     model: type[DurableWork], settlement: Settlement, *, enters: bool = True, **more: Any
 ) -> dict[str, Any]:
     """What a row's columns become when it goes where ``settlement`` says, its attempts aside."""
@@ -266,7 +290,7 @@ def _columns(
 
 def _move(found: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
     """The same for however many rows a query finds."""
-    columns = _columns(found.model, settlement, enters=enters, **more)
+    columns = settled_columns(found.model, settlement, enters=enters, **more)
     if settlement.uses_attempt:
         columns["attempts"] = F("attempts") + 1
     return found.update(**columns)

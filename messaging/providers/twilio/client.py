@@ -7,8 +7,10 @@ so the time-out is ours and our id travels in the status callback.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -65,6 +67,8 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, TimedAdapter())
         keep_proxies(self.session, settings.TWILIO_API_BASE_URL)
+        # Several accounts share the session: nothing that one of them was told is told by another.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.retry_after: float | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
@@ -85,18 +89,26 @@ def _seconds(value: str | None) -> float | None:
     return min(float(value), LONGEST_RETRY_AFTER)
 
 
-_clients = threading.local()
+_own = threading.local()
+# Of one thread; each is a few objects around the thread's one HTTP client.
+MOST_CLIENTS = 50
 
 
 def client_of(account: Account) -> Client:
-    """One client a thread and account: connections are kept, sessions are not shared between threads."""
-    known: dict[Account, Client] = getattr(_clients, "known", None) or {}
-    _clients.known = known
+    """A client of this thread's for the account. Connections are the thread's, kept for all its accounts: each request
+    carries its own credentials, and sessions are not shared between threads."""
+    known: OrderedDict[Account, Client] | None = getattr(_own, "clients", None)
+    if known is None:
+        known = _own.clients = OrderedDict()
+        _own.http_client = PlainHttpClient()
     if account not in known:
         username, password = (
             (account.api_key, account.api_secret) if account.api_key else (account.sid, account.auth_token)
         )
-        known[account] = Client(username, password, account.sid, http_client=PlainHttpClient())
+        known[account] = Client(username, password, account.sid, http_client=_own.http_client)
+        if len(known) > MOST_CLIENTS:
+            known.popitem(last=False)
+    known.move_to_end(account)
     return known[account]
 
 

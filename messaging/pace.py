@@ -1,0 +1,100 @@
+"""Each sender's pace: how many segments a second its number is granted, and when its next text may leave.
+
+Twilio takes texts faster than that, but then queues them where our priorities mean nothing, and lets them lapse
+(30001). So the queue is kept here: a text that comes too early is given the moment of its place in the sender's line,
+put back until then, and goes at that moment without asking again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+from zlib import crc32
+
+from django.db.models import F
+from django.utils import timezone
+
+from messaging import lines
+from messaging.holds import Hold
+from messaging.models import Message, SenderAccount
+from messaging.states import MessageState
+from monitoring import redis_link
+from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
+from voxanne.tenancy.scope import within_org
+
+# Segments a second by the kind of number, as Twilio grants them without asking (its help on rate limits and error
+# 30001). A registered 10DLC campaign may be granted more: that is the clinic's own figure.
+SHORT_CODE = 100.0
+TOLL_FREE = 3.0
+NORTH_AMERICA = 1.0
+ELSEWHERE = 10.0
+WHATSAPP = 80.0
+TOLL_FREE_CODES = frozenset({"800", "833", "844", "855", "866", "877", "888"})
+LONGEST_SHORT_CODE = 6
+# A place is good for so long: later, many of them together would be a burst.
+PLACE_HOLDS = timedelta(seconds=60)
+IN_LINE = "Waiting its turn: this number may send only so many texts a second."
+
+
+def granted_to(sender: str) -> float:
+    """Segments a second of a sender of this kind: a number in E.164, a short code, a name, or a WhatsApp address."""
+    if sender.startswith("whatsapp:"):
+        return WHATSAPP
+    if sender.isdigit() and len(sender) <= LONGEST_SHORT_CODE:
+        return SHORT_CODE
+    if sender.startswith("+1"):
+        return TOLL_FREE if sender[2:5] in TOLL_FREE_CODES else NORTH_AMERICA
+    return ELSEWHERE
+
+
+def _own_figure(org_id: UUID) -> int | None:
+    with within_org(org_id):
+        figures = SenderAccount.objects.filter(org_id=org_id).values_list("segments_per_second", flat=True)
+        return figures.first()
+
+
+_own_figures: PlanCache[int | None] = PlanCache(_own_figure)
+
+
+def paced(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
+    """Holds a text back until its place in the sender's line; a gate, and the last of them."""
+    if _is_at_its_place(message, now):
+        return None
+    per_second = _own_figures.get(clinic) or granted_to(message.sender)
+    wait = lines.take_place(
+        _line_of(clinic.org_id, message.sender),
+        seconds=message.segments / per_second,
+        lane=message.priority,
+        latest=(message.expires_at - now).total_seconds(),
+    )
+    if wait <= 0:
+        return None
+    place = now + timedelta(seconds=wait)
+    return Hold(place - now, IN_LINE, columns={"slot_at": place, "next_attempt_at": place})
+
+
+def _is_at_its_place(message: Message, now: datetime) -> bool:
+    """Whether it comes from its place in the line. One that was put back for something else meanwhile, or let go by a
+    person, is due at another moment and asks anew."""
+    place = message.slot_at
+    return place is not None and place == message.next_attempt_at and place <= now <= place + PLACE_HOLDS
+
+
+def _line_of(org_id: UUID, sender: str) -> str:
+    return redis_link.key("pace", f"{org_id.hex}:{crc32(sender.encode()):08x}")
+
+
+def line_up_anew(org_id: UUID, sender: str) -> int:
+    """Gives up all places in the sender's line, so that its texts ask for new ones: when its pace was changed. Returns
+    how many texts stood in it."""
+    lines.forget(_line_of(org_id, sender))
+    now = timezone.now()
+    with within_org(org_id):
+        standing = Message.objects.filter(
+            org_id=org_id,
+            state=MessageState.QUEUED,
+            sender=sender,
+            slot_at=F("next_attempt_at"),
+            slot_at__gt=now,
+        )
+        return standing.update(next_attempt_at=now, slot_at=None, last_error="", updated_at=now)
