@@ -1,7 +1,8 @@
 """Who may look behind the scenes: operators, programs that hold a token and, in development, this machine.
 
 A credential that is presented must be right, also from this machine; only where none is presented does the
-loopback stand in for one, and never in production.
+loopback stand in for one, and never in production. A browser on this machine is lent to whatever page is open in
+it: a page of somebody else's, or one whose name was made to lead here, is not this machine.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import split_domain_port
 from django.middleware.csrf import CsrfViewMiddleware
 from django.views.decorators.csrf import csrf_exempt
 
 from monitoring.client_address import client_address
 from monitoring.errors import csrf_failure, standard_response, unauthorized
 from monitoring.limits import FORGED, over_limit_by_address
+
+# What this machine is called besides its loopback addresses; nobody else can have the name lead here.
+OWN_NAMES = frozenset({"localhost"})
+# A page of the same address, or an address that a person typed.
+OWN_PAGES = frozenset({"same-origin", "none"})
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 Refuse = Callable[[HttpRequest], HttpResponseBase | None]
@@ -97,7 +105,32 @@ def _from_this_machine(request: HttpRequest) -> bool:
     forwarded = "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META
     if settings.PRODUCTION or forwarded:
         return False
-    return ipaddress.ip_address(client_address(request)).is_loopback
+    if not ipaddress.ip_address(client_address(request)).is_loopback:
+        return False
+    return _is_asked_by_its_own_name(request) and not _is_sent_by_another_page(request)
+
+
+def _is_asked_by_its_own_name(request: HttpRequest) -> bool:
+    """Whether ``Host`` says this machine: another name that leads here may be anybody's (DNS rebinding)."""
+    try:
+        name, _ = split_domain_port(request.get_host())
+    except DisallowedHost:
+        return False
+    if name in OWN_NAMES or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_sent_by_another_page(request: HttpRequest) -> bool:
+    """A browser names the page that has it send something, and says how that page stands to the address; nobody
+    else sends either."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"{request.scheme}://{request.get_host()}".lower():
+        return True
+    return request.headers.get("Sec-Fetch-Site", "none") not in OWN_PAGES
 
 
 class _CsrfCheck(CsrfViewMiddleware):

@@ -2,6 +2,10 @@
 
 Beat cannot tell of its own death, so someone else looks: each worker here, and each web process when it is
 asked for its health.
+
+While everything was stopped nothing could run, and nobody is to blame for it: that time counts against no job. What
+a job had been silent before, while workers lived, still counts, so a worker that is started over and over does not
+hide a beat that never comes.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from monitoring.schedule import RUNNER, PeriodicJob, all_jobs
 logger = structlog.get_logger(__name__)
 
 ROUND_SECONDS = 15.0
+# Heartbeats of a living stack lie no further apart than this: beat's own come that often.
+USUAL_SILENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,29 @@ class Late:
     seconds: float
 
 
-def late_jobs(ages: Mapping[str, float], watched_seconds: float) -> list[Late]:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How long we have watched, and how long nothing at all had lived when we began."""
+
+    seconds: float
+    nothing_lived: float = 0.0
+
+    def held_against(self, age: float) -> float:
+        """A heartbeat's age without the time in which everything was stopped."""
+        return age if age <= self.seconds else max(self.seconds, age - self.nothing_lived)
+
+
+def stopped_before(ages: Mapping[str, float], watched_seconds: float) -> float:
+    """How long everything had been stopped when the watch began: since the newest heartbeat from before."""
+    before = [age - watched_seconds for age in ages.values() if age > watched_seconds]
+    newest = min(before, default=0.0)
+    return newest if newest > USUAL_SILENCE else 0.0
+
+
+def late_jobs(ages: Mapping[str, float], watch: Watch) -> list[Late]:
     """The jobs that have not run through for too long. One that never did counts from when we began to watch."""
-    found = (Late(job, ages.get(job.name, watched_seconds)) for job in all_jobs())
-    return [late for late in found if late.seconds > late.job.late_after_seconds]
+    found = (Late(job, ages.get(job.name, watch.seconds)) for job in all_jobs())
+    return [late for late in found if watch.held_against(late.seconds) > late.job.late_after_seconds]
 
 
 def due_without_beat(ages: Mapping[str, float], watched_seconds: float) -> list[PeriodicJob]:
@@ -55,33 +80,46 @@ class Watchman:
         self._stop = threading.Event()
         self._began = time.monotonic()
         self._known_late: frozenset[str] = frozenset()
+        self._nothing_lived: float | None = None
 
     def start(self) -> None:
+        self._began = time.monotonic()
         threading.Thread(target=self._watch, name="watchman", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
 
     def _watch(self) -> None:
+        # At once: the first heartbeats of this start hide how long there were none.
+        self._ages()
         while not self._stop.wait(ROUND_SECONDS):
             self.go_round()
 
     def go_round(self) -> None:
         """One look: alerts on what is late, rings for it, and says what runs again."""
-        watched = time.monotonic() - self._began
+        ages = self._ages()
+        if ages is None:
+            return
+        watch = Watch(time.monotonic() - self._began, self._nothing_lived or 0.0)
+        late = late_jobs(ages, watch)
+        self._tell(late)
+        jobs = {one.job.name: one.job for one in late if not one.job.direct}
+        jobs |= {job.name: job for job in due_without_beat(ages, watch.seconds)}
+        for job in jobs.values():
+            _ring(job)
+
+    def _ages(self) -> dict[str, float] | None:
+        """The heartbeats' ages, None while the database is away."""
         try:
             connection.close_if_unusable_or_obsolete()
             ages = heartbeats.ages()
         except DatabaseError as error:
             logger.warning("watchman_cannot_look", reason=type(error).__name__)
             connection.close()
-            return
-        late = late_jobs(ages, watched)
-        self._tell(late)
-        jobs = {one.job.name: one.job for one in late if not one.job.direct}
-        jobs |= {job.name: job for job in due_without_beat(ages, watched)}
-        for job in jobs.values():
-            _ring(job)
+            return None
+        if self._nothing_lived is None:
+            self._nothing_lived = stopped_before(ages, time.monotonic() - self._began)
+        return ages
 
     def _tell(self, late: list[Late]) -> None:
         for one in late:

@@ -17,7 +17,7 @@ from messaging.providers.twilio.client import Account
 from monitoring.findings import Finding, Verdict
 from telephony.clinics import clinic_of_call, is_our_number
 from telephony.tool_chain.our_side import Line, our_side
-from telephony.tool_chain.pointing import OurNumber, differing_addresses, held_numbers
+from telephony.tool_chain.pointing import OurNumber, differing_addresses, held_numbers, led_elsewhere
 from telephony.twilio.numbers import NumbersUnavailable, answered_otherwise, at_twilio
 from telephony.vapi.payload import CallFacts
 from telephony.vapi.rest import PHONE_NUMBER, Vapi, VapiFault
@@ -104,9 +104,13 @@ def _at_twilio(account: Account, ours: OurNumber, slug: str) -> Finding:
     otherwise = answered_otherwise(found)
     if otherwise:
         return Finding(check, Verdict.FAIL, otherwise, "Clear it at Twilio, or nothing reaches us.")
+    astray = led_elsewhere(ours, found)
+    if astray:
+        detail = f"It is pointed elsewhere: {', '.join(astray)} never reach us."
+        return Finding(check, Verdict.FAIL, detail, POINT.format(slug=slug))
     faults = differing_addresses(ours, found)
     if faults:
-        detail = f"It is not pointed at us: {', '.join(faults)}."
+        detail = f"It is not pointed at us as it should be: {', '.join(faults)}."
         return Finding(check, Verdict.WARN, detail, POINT.format(slug=slug))
     return Finding(check, Verdict.PASS, "The account holds it, and it is pointed at us.")
 

@@ -27,6 +27,7 @@ VOICE_OVERRIDES = "#ct=2000&rt=5000&tt=12000&rc=2&rp=ct,rt,5xx"
 TEXTS_OVERRIDES = "#rc=3&rp=ct,rt,5xx"
 # Nothing falls in for a lost status.
 STATUS_OVERRIDES = "#rc=3&rp=all"
+WHAT_LEADS_HERE = {"voice_url": "calls", "sms_url": "texts", "status_callback": "the statuses of calls"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,18 @@ def _fallback(ours: OurNumber, there: str) -> dict[str, str]:
 def differing_addresses(ours: OurNumber, found: Any) -> list[str]:
     wanted = wanted_addresses(ours, found.voice_fallback_url or "")
     return [name for name, value in wanted.items() if (getattr(found, name) or "") != value]
+
+
+def led_elsewhere(ours: OurNumber, found: Any) -> list[str]:
+    """Which of calls, texts and statuses never reach us, for their address leads to nobody or to somebody else; what
+    an address says of retries is another matter."""
+    wanted = wanted_addresses(ours, found.voice_fallback_url or "")
+    there = {name: (getattr(found, name) or "").partition("#")[0] for name in WHAT_LEADS_HERE}
+    return [
+        what
+        for name, what in WHAT_LEADS_HERE.items()
+        if name in wanted and there[name] != wanted[name].partition("#")[0]
+    ]
 
 
 def point_numbers(clinics: Iterable[tuple[UUID, str]], *, check_only: bool) -> list[ClinicReport]:

@@ -9,6 +9,7 @@ from monitoring.findings import Finding, Verdict, worst
 from monitoring.readiness import failed, passed, register_check, warned
 from monitoring.readiness_checks import BACKEND_ADDRESS
 from telephony.clinics import active_clinics
+from telephony.tool_chain.phone_number_checks import check_numbers
 from telephony.tool_chain.verification import tool_chains
 from telephony.twilio.numbers import NumbersUnavailable, account_status
 from telephony.vapi.rest import ASSISTANT, Vapi, VapiFault
@@ -62,7 +63,22 @@ def tool_chain() -> list[Finding]:
     return findings or passed("tool chain", f"Whole for all of {len(clinics)} clinics.")
 
 
+def numbers() -> list[Finding]:
+    """One finding for each clinic that is not reached on every number; the rest is ``validate_phone_numbers``'s to
+    tell."""
+    clinics = active_clinics()
+    findings = []
+    for slug, found in check_numbers(clinics).items():
+        broken = [each for each in found if each.verdict is not Verdict.PASS]
+        if broken:
+            told = "; ".join(f"{each.check}: {each.detail}" for each in broken)
+            advice = f"Run `manage.py validate_phone_numbers --org {slug}` for what to do."
+            findings.append(Finding(f"numbers of {slug}", worst(broken), told, advice))
+    return findings or passed("numbers", f"All lead here, for all of {len(clinics)} clinics.")
+
+
 def register() -> None:
     register_check("Twilio credentials", twilio_credentials)
     register_check("Vapi key", vapi_key)
     register_check("tool chain", tool_chain)
+    register_check("numbers", numbers)

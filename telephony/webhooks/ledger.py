@@ -31,7 +31,7 @@ from voxanne.durable.work import WorkKind
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.models import AuditEntry, User
-from voxanne.tenancy.scope import org_scope
+from voxanne.tenancy.scope import SCOPE_OF_STATEMENT, org_scope, scope_of_one_statement
 
 WEBHOOK_WORK = "webhook"
 WEBHOOK_QUEUE = "webhooks"
@@ -45,15 +45,21 @@ Provider = WebhookDelivery.Provider
 Origin = WebhookDelivery.Origin
 Outcome = WebhookDelivery.Outcome
 
-TAKE_IN = Statement("""
+TAKE_IN = Statement(
+    "WITH scope AS MATERIALIZED ("
+    + SCOPE_OF_STATEMENT
+    + """)
 INSERT INTO webhook_delivery_log
     (id, org_id, provider, event_id, event_type, provider_call_id, origin, state, outcome, payload, completed_at,
      attempts, lost_leases, next_attempt_at, last_error, created_at, updated_at)
-VALUES (%(id)s, %(org)s, %(provider)s, %(event_id)s, %(event_type)s, %(call)s, %(origin)s, %(state)s, %(outcome)s,
-        %(payload)s, CASE WHEN %(done)s THEN now() END, 0, 0, now(), '', now(), now())
+SELECT %(id)s::uuid, %(org)s::uuid, %(provider)s::text, %(event_id)s::text, %(event_type)s::text, %(call)s::text,
+       %(origin)s::text, %(state)s::text, %(outcome)s::text, %(payload)s::bytea,
+       CASE WHEN %(done)s::bool THEN now() END, 0, 0, now(), '', now(), now()
+FROM scope
 ON CONFLICT ON CONSTRAINT processed_webhook_events DO NOTHING
 RETURNING id
-""")
+"""
+)
 OF_WEBHOOK = Statement("SELECT clinic_of_webhook(%s::uuid)")
 
 
@@ -117,7 +123,7 @@ def take_in(org_id: UUID, arrival: Arrival) -> bool:
         "outcome": Outcome.NONE.value if handled else Outcome.IGNORED.value, "done": not handled,
         "payload": packed(redacted(arrival.payload, arrival.drop)),
     }  # fmt: skip
-    with org_scope(org_id):
+    with scope_of_one_statement(org_id):
         if TAKE_IN.row(values) is None:
             metrics.count_duplicate("webhook")
             return False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from telephony.models import FireDrill, PhoneNumber
 from telephony.never_dead import last_known, line_keeping
-from telephony.never_dead.fire_drill import DRILL_WORK, FIRE_DRILL, checks_of, subject_of
+from telephony.never_dead.fire_drill import DRILL_WORK, FIRE_DRILL, ask_for_drill, checks_of, subject_of
+from telephony.never_dead.readiness_checks import fire_drills
 from telephony.twilio.voice_answers import static_ring
 from tests.missed_calls.house import House
 from tests.missed_calls.twilio_post import set_up
@@ -174,6 +177,41 @@ def test_the_command_prints_each_check_and_keeps_the_result(safe: House) -> None
     assert code == 1
     assert f"FAIL  {TWILIO}: None is set." in said
     assert "fallback_twiml" in said
+
+
+def judged() -> tuple[str, str]:
+    """What the readiness report says of the drills."""
+    (found,) = fire_drills()
+    return found.verdict.value, found.detail
+
+
+def test_a_failed_or_old_drill_is_in_the_readiness_report(safe: House, settings: Any) -> None:
+    assert judged() == ("WARN", f"{safe.clinic.number} was never drilled.")
+    settings.PRODUCTION = True
+    assert judged()[0] == "FAIL"
+    settings.PRODUCTION = False
+    command()
+    assert judged() == ("PASS", "All of 1 numbers passed one within 30 days.")
+    safe.connect_number()
+    command()
+    verdict, said = judged()
+    assert verdict == "FAIL"
+    assert "failed its drill of" in said
+    assert "fire_drill --org elm-street" in fire_drills()[0].advice
+    with org_scope(safe.clinic.id):
+        FireDrill.objects.filter(verdict="fail").delete()
+    assert judged()[0] == "PASS"
+    with org_scope(safe.clinic.id):
+        FireDrill.objects.update(finished_at=timezone.now() - timedelta(days=31))
+    assert judged() == ("WARN", f"{safe.clinic.number} was last drilled 31 days ago.")
+    settings.PRODUCTION = True
+    assert judged()[0] == "FAIL"
+
+
+def test_a_drill_that_waits_is_no_proof(safe: House) -> None:
+    with org_scope(safe.clinic.id):
+        ask_for_drill(PhoneNumber.objects.get())
+    assert judged()[0] == "WARN"
 
 
 def test_the_command_knows_no_other_clinic(safe: House) -> None:

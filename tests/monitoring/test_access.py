@@ -11,6 +11,7 @@ from voxanne.tenancy.models import User
 pytestmark = [pytest.mark.urls("tests.monitoring.urls"), pytest.mark.django_db]
 
 OPERATIONS = "/api/operations"
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 ABROAD = "203.0.113.7"
 
 
@@ -92,6 +93,57 @@ def test_a_proxy_nobody_told_us_of_does_not_make_the_world_this_machine() -> Non
 def test_what_came_through_a_proxy_came_from_elsewhere(settings: Settings, forwarded: str) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     assert Client().get(OPERATIONS, headers={"X-Forwarded-For": forwarded}).status_code == 401
+
+
+def here(**headers: str) -> int:
+    """What this machine is told in development, asked as ``headers`` say."""
+    code: int = Client().get(OPERATIONS, headers=headers).status_code
+    return code
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "web.localhost"]
+)
+def test_this_machine_is_called_by_its_own_names(host: str) -> None:
+    assert here(Host=host) == 200
+    assert here(Host=host, Origin=f"http://{host.lower()}", **SAME_ORIGIN) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example:8000",
+        "localhost.rebound.example",
+        "notlocalhost",
+        "203.0.113.7:8000",
+        "127.0.0.1.rebound.example",
+        "0.0.0.0:8000",
+    ],
+)
+def test_another_name_that_leads_here_opens_nothing(host: str, settings: Settings) -> None:
+    """A page whose name was made to lead to 127.0.0.1 asks as a page of the same origin."""
+    assert here(Host=host, Origin=f"http://{host}", **SAME_ORIGIN) == 401
+    assert here(Host=host) == 401
+    assert here(Host=host, Authorization=f"Bearer {settings.MONITORING_TOKEN}") == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "https://localhost:8000"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_somebody_elses_page_on_this_machine_opens_nothing(
+    headers: dict[str, str], settings: Settings
+) -> None:
+    assert here(Host="localhost:8000", **headers) == 401
+    assert here(Host="localhost:8000", Authorization=f"Bearer {settings.MONITORING_TOKEN}", **headers) == 200
 
 
 def test_an_operators_session_opens(abroad: Client, operator: User) -> None:

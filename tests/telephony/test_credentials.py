@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import json
 import time
 
@@ -143,6 +144,24 @@ def test_a_digest_that_does_not_fit_is_refused(call: VapiCaller, spoil: object) 
     headers = signed(call.clinic.secret, body)
     name = HMAC_HEADERS[0][0]
     assert not is_let_in(call, {**headers, name: spoil(headers[name])}, body=body)
+
+
+def test_every_live_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after one has fitted: how long it takes tells nothing of which it was, or of how far it fitted."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(known: bytes, given: bytes) -> bool:
+        compared.append((known, given))
+        return known == given
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    body = b"{}"
+    headers = signed("first", body)
+    signature = credentials.presented_signature(headers)
+    assert signature is not None
+    assert credentials.is_signed_by_one_of(signature, body, ["first", "", "second", "third"])
+    assert len(compared) == 3
+    assert {given for _, given in compared} == {headers[HMAC_HEADERS[0][0]].encode()}
 
 
 @pytest.mark.parametrize(

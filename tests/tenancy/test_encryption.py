@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 
 from messaging.models import SenderAccount
 from tests.clinics import Clinic
-from voxanne.encryption import UnreadableCredential, decrypt, encrypt
+from voxanne.encryption import UnreadableCredential, decrypt, encrypt, seal, unseal
 from voxanne.tenancy.scope import org_scope
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -46,6 +47,51 @@ def test_a_new_key_writes_and_the_old_one_still_reads(settings: Any) -> None:
 def test_what_no_key_opens_says_what_to_do(stored: str) -> None:
     with pytest.raises(UnreadableCredential):
         decrypt(stored)
+
+
+PLAIN = bytes(range(256)) * 40
+
+
+def test_sealed_bytes_are_read_again_and_look_different_each_time() -> None:
+    assert unseal(seal(PLAIN)) == PLAIN
+    assert unseal(seal(b"")) == b""
+    assert seal(PLAIN) != seal(PLAIN)
+    assert PLAIN[:32] not in seal(PLAIN)
+
+
+def test_a_new_key_seals_and_the_old_one_still_unseals(settings: Any) -> None:
+    before = seal(PLAIN)
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [NEW, OLD]
+    after = seal(PLAIN)
+    assert unseal(before) == unseal(after) == PLAIN
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [NEW]
+    assert unseal(after) == PLAIN
+    with pytest.raises(UnreadableCredential, match="add the key it was written with"):
+        unseal(before)
+
+
+def test_bytes_that_were_sealed_as_a_token_are_still_read(settings: Any) -> None:
+    token = base64.urlsafe_b64decode(Fernet(OLD).encrypt(PLAIN))
+    assert unseal(token) == PLAIN
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [NEW, OLD]
+    assert unseal(token) == PLAIN
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [NEW]
+    with pytest.raises(UnreadableCredential):
+        unseal(token)
+
+
+@pytest.mark.parametrize("position", [0, 1, 12, 13, 100, -1])
+def test_a_sealed_byte_that_was_changed_is_noticed(position: int) -> None:
+    spoilt = bytearray(seal(PLAIN))
+    spoilt[position] ^= 1
+    with pytest.raises(UnreadableCredential):
+        unseal(bytes(spoilt))
+
+
+@pytest.mark.parametrize("kept", [b"", b"\x01", b"\x01short", b"\x01" + b"0" * 40, b"\x80", b"no seal"])
+def test_bytes_that_nobody_sealed_say_what_to_do(kept: bytes) -> None:
+    with pytest.raises(UnreadableCredential):
+        unseal(kept)
 
 
 @pytest.fixture

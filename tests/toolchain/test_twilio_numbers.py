@@ -6,7 +6,9 @@ import pytest
 
 from messaging.models import SenderAccount
 from messaging.providers.twilio.client import platform_account
+from monitoring.findings import Verdict
 from telephony.models import PhoneNumber
+from telephony.tool_chain import readiness_checks
 from telephony.twilio import numbers
 from telephony.twilio.numbers import NumbersUnavailable
 from tests.clinics import Clinic
@@ -16,6 +18,7 @@ from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
 
+ADDRESSES = ("voice_url", "voice_fallback_url", "status_url", "sms_url")
 OWN_ACCOUNT = "AC" + "7" * 32
 
 
@@ -231,11 +234,46 @@ def test_an_id_of_another_number_at_vapi_fails(twilio: AtTwilio, elm: Clinic, oa
     assert "another number's at Vapi" in said
 
 
-def test_a_number_that_is_not_pointed_at_us_is_warned_of(twilio: AtTwilio, elm: Clinic, oak: Clinic) -> None:
+@pytest.mark.parametrize(
+    ("addresses", "astray"),
+    [
+        ({}, "calls, texts, the statuses of calls never reach us"),
+        ({"voice_url": "https://elsewhere.example/api/webhooks/twilio/voice"}, "calls never reach us"),
+        ({"sms_url": "https://elsewhere.example/sms"}, "texts never reach us"),
+        ({"sms_url": ""}, "texts never reach us"),
+        ({"status_url": "https://voxanne.example/old/status"}, "the statuses of calls never reach us"),
+    ],
+)
+def test_a_number_that_is_pointed_elsewhere_fails(
+    twilio: AtTwilio, elm: Clinic, oak: Clinic, addresses: dict[str, str], astray: str
+) -> None:
     set_up_everywhere(twilio, elm, oak)
-    twilio.bought(elm.number)
+    held = twilio.number(elm.number) if addresses else {}
+    kept = {name: held[name] for name in ADDRESSES if name in held}
+    twilio.bought(elm.number, **{**kept, **addresses})
+    code, said = validate("--org", "elm-street")
+    assert code == 1
+    assert f"pointed elsewhere: {astray}" in said
+    assert "point_twilio_numbers --org elm-street" in said
+    (found,) = readiness_checks.numbers()
+    assert (found.verdict, found.check) == (Verdict.FAIL, "numbers of elm-street")
+    assert "pointed elsewhere" in found.detail
+    assert "validate_phone_numbers --org elm-street" in found.advice
+    point()
+    assert validate()[0] == 0
+    assert [found.verdict for found in readiness_checks.numbers()] == [Verdict.PASS]
+
+
+def test_a_number_that_lacks_only_its_retries_is_warned_of(
+    twilio: AtTwilio, elm: Clinic, oak: Clinic
+) -> None:
+    set_up_everywhere(twilio, elm, oak)
+    held = twilio.number(elm.number)
+    bare = {name: held[name].partition("#")[0] for name in ADDRESSES}
+    twilio.bought(elm.number, **bare)
     code, said = validate("--org", "elm-street")
     assert code == 0
+    assert "not pointed at us as it should be" in said
     assert "point_twilio_numbers --org elm-street" in said
 
 

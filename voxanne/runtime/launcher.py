@@ -204,7 +204,7 @@ def _call(options: StackOptions, stop: StopRequest, show: Callable[[str], None])
     """Places the demo call, shows its lines as they come, and returns its exit code."""
     command = manage("simulate_call")
     popen = start_child(command, stack_environment(options), subprocess.PIPE, subprocess.STDOUT)
-    lines = follow(popen, show)
+    lines = follow(popen.stdout, show)
     code = wait_for(popen, stop)
     lines.join(timeout=2)
     if code:
@@ -220,7 +220,7 @@ def _connect(options: StackOptions, terminal: Terminal, stop: StopRequest) -> No
         return
     try:
         with terminal.step("tools at the sandbox"):
-            run_step(manage("connect_demo"), environment, stop)
+            run_step(manage("connect_demo"), environment, stop, terminal.say)
     except StepFailed as fault:
         terminal.say(str(fault))
 

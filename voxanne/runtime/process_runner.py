@@ -108,7 +108,7 @@ class ProcessRunner:
             with open(open_log(self._data, spec.name), "ab") as log:
                 return start_child(spec.command, environment, log, subprocess.STDOUT)
         popen = start_child(spec.command, environment, subprocess.PIPE, subprocess.STDOUT)
-        self._readers.append(follow(popen, lambda line: self._terminal.prefixed(spec.name, line)))
+        self._readers.append(follow(popen.stdout, lambda line: self._terminal.prefixed(spec.name, line)))
         return popen
 
     def _plan_restart(self, process: RunningProcess) -> None:
@@ -155,9 +155,9 @@ class ProcessRunner:
         leftovers.remember(self._data, pids)
 
 
-def follow(popen: subprocess.Popen[bytes], show: Callable[[str], None]) -> threading.Thread:
-    """Shows the lines of a child's standard output as they come; the thread ends with the output."""
-    reader = threading.Thread(target=_show_lines, args=(popen.stdout, show), daemon=True)
+def follow(stream: IO[bytes] | None, show: Callable[[str], None]) -> threading.Thread:
+    """Shows the lines of a child's output as they come; the thread ends with the output."""
+    reader = threading.Thread(target=_show_lines, args=(stream, show), daemon=True)
     reader.start()
     return reader
 

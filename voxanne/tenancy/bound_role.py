@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.utils import CursorWrapper
 
 GRANTS = (
@@ -15,6 +15,11 @@ GRANTS = (
     # Forged history would hide a half-made schema.
     "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {role}",
 )
+
+# A role is the whole server's, and set-ups of two databases do not wait for each other: unique violation, duplicate
+# object, and a row of the catalogue that somebody else has just changed.
+MADE_MEANWHILE = frozenset({"23505", "42710", "XX000"})
+TRIES = 5
 
 
 def serving_role() -> str:
@@ -28,8 +33,14 @@ def ensure_role() -> None:
     """Makes the bound role, if ours, and lets the connecting role assume it. On the owner's connection."""
     if not settings.ASSUMES_BOUND_ROLE:
         return
-    with connections["owner"].cursor() as cursor:
-        _create_role(cursor, serving_role())
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with connections["owner"].cursor() as cursor:
+                _create_role(cursor, serving_role())
+            return
+        except DatabaseError as error:
+            if not tries_left or getattr(error.__cause__, "sqlstate", None) not in MADE_MEANWHILE:
+                raise
 
 
 def _create_role(cursor: CursorWrapper, role: str) -> None:

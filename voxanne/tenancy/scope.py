@@ -8,7 +8,7 @@ transaction (a session-level one would survive into the next request that gets t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
@@ -24,6 +24,11 @@ SET_SCOPE = Statement(
 SCOPE_AT_BEGIN = (
     "SELECT set_config('voxanne.org_ids', '{}', true), set_config('voxanne.platform', '{}', true)"
 )
+# The same within a statement that is a transaction of its own, as a query of its WITH: it must be read FROM, so that
+# it comes before the rows that the policy then judges. For ``scope_of_one_statement``.
+SCOPE_OF_STATEMENT = """
+SELECT set_config('voxanne.org_ids', %(org)s::uuid::text, true), set_config('voxanne.platform', '', true)
+"""
 
 
 class ScopeError(RuntimeError):
@@ -74,6 +79,14 @@ def org_scope(*org_ids: UUID) -> Iterator[None]:
     """
     with _scope(Scope(frozenset(org_ids))):
         yield
+
+
+def scope_of_one_statement(org_id: UUID) -> AbstractContextManager[None]:
+    """For a single statement that carries ``SCOPE_OF_STATEMENT``: nothing where no transaction is open, so that it is
+    one round trip to the database instead of three; else the clinic's scope."""
+    if _current.get() is None and not connection.in_atomic_block:
+        return nullcontext()
+    return org_scope(org_id)
 
 
 @contextmanager

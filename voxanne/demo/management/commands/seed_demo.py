@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from voxanne.demo.at_providers import is_at_sandbox, register
-from voxanne.demo.clinics import seed
+from voxanne.demo.clinics import refuse_in_production, seed
+from voxanne.tenancy.turns import one_set_up
 
 
 class Command(BaseCommand):
@@ -20,9 +22,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        seeded = seed()
-        if is_at_sandbox():
-            register()
+        refuse_in_production()
+        with one_set_up(DEFAULT_DB_ALIAS, self.stderr.write):
+            seeded = seed()
+            if is_at_sandbox():
+                register()
         if options["json"]:
             self.stdout.write(json.dumps(seeded, indent=2))
             return

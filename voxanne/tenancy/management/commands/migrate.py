@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 
 from voxanne.tenancy import bound_role
+from voxanne.tenancy.turns import one_set_up
 
 
 class Command(migrate.Command):
@@ -16,8 +17,10 @@ class Command(migrate.Command):
         parser.set_defaults(database="owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["database"] == "owner":
+        if options["database"] != "owner":
+            super().handle(*args, **options)
+            return
+        with one_set_up("owner", self.stderr.write):
             bound_role.ensure_role()
-        super().handle(*args, **options)
-        if options["database"] == "owner":
+            super().handle(*args, **options)
             bound_role.grant_rights()
