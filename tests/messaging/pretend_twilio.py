@@ -90,10 +90,11 @@ class Taken:
 
 @dataclass
 class PretendTwilio:
-    """``how`` the next requests go; ``lists`` False: nothing can be looked up. ``reached``: requests to send, by
-    message."""
+    """``how`` the next request goes, or ``always`` every one; ``lists`` False: nothing can be looked up. ``reached``:
+    requests to send, by message."""
 
     how: str = "accepted"
+    always: str = ""
     fails_with: int | None = None
     lists: bool = True
     keeps_bodies: bool = True
@@ -107,7 +108,7 @@ class PretendTwilio:
 
     def create(self, form: dict[str, str]) -> tuple[int | None, Any, str]:
         """(status, body, Retry-After) of the answer to a request to send; without a status there is none."""
-        how, self.how = self.how, "accepted"
+        how, self.how = self.always or self.how, "accepted"
         text = self._read(form)
         self.reached[text.message_id] += 1
         if how in TAKES:
@@ -139,6 +140,14 @@ class PretendTwilio:
         following = f"/2010-04-01/Accounts/AC/Messages.json?{urlencode({**asked, 'Page': page + 1})}"
         shown = [one.shown(with_body=self.keeps_bodies) for one in chosen]
         return 200, {"messages": shown, "next_page_uri": following if more else None}, ""
+
+    def fetch(self, sid: str) -> tuple[int | None, Any, str]:
+        if not self.lists:
+            return 503, "<html>upstream connect error</html>", ""
+        found = [one for one in self.taken if one.sid == sid]
+        if not found:
+            return 404, {"code": 20404, "message": "Not there.", "status": 404}, ""
+        return 200, found[0].shown(with_body=self.keeps_bodies), ""
 
     def take_up_late_ones(self) -> None:
         due = [one for one in self.late if one.at <= timezone.now()]
@@ -172,7 +181,12 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(*self.exchange.twilio.create(_flat(body)))
 
     def do_GET(self) -> None:
-        self._answer(*self.exchange.twilio.listing(_flat(urlsplit(self.path).query)))
+        asked = urlsplit(self.path)
+        one = asked.path.rpartition("/Messages/")[2].removesuffix(".json")
+        if one.startswith("SM"):
+            self._answer(*self.exchange.twilio.fetch(one))
+        else:
+            self._answer(*self.exchange.twilio.listing(_flat(asked.query)))
 
     def _answer(self, status: int | None, said: Any, retry_after: str) -> None:
         if status is None:
