@@ -17,6 +17,7 @@ from voxanne.runtime.servers import postgres_superuser_url
 
 LEAST_IN_FLIGHT = 12
 ANSWER_DELAY = 0.8
+IN_FLIGHT_SECONDS = 120.0
 NAIVE = """
 UPDATE sms_delivery_log SET state = 'queued', claim_token = NULL, claimed_until = NULL, next_attempt_at = now()
 WHERE state = 'unknown' OR (state = 'sending' AND %(nobody_sends)s)
@@ -27,7 +28,7 @@ def kill_mid_send(stack: Stack) -> int:
     """Starts the worker, kills it while it sends, and tells how many texts it had in flight."""
     began = evidence.now(stack)
     stack.restart("worker")
-    stack.until("the worker sends", lambda: _in_flight(stack, began) >= LEAST_IN_FLIGHT, 60)
+    stack.until("the worker sends", lambda: _in_flight(stack, began) >= LEAST_IN_FLIGHT, IN_FLIGHT_SECONDS)
     time.sleep(random.uniform(0, ANSWER_DELAY))
     stack.kill("worker")
     return _in_flight(stack, began)

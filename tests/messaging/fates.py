@@ -325,13 +325,13 @@ class Fates(RuleBasedStateMachine):
             self.kill(sent=False, fails_with=None)
         pauses.resume(self.clinic.id)
         for _ in range(60):
+            for text in self.twilio.taken:
+                self.tell(text, 2)
             if set(self.states().values()) <= SETTLED:
                 break
-            self.sweep(lists=True, wait=65)
+            self.sweep(lists=True, wait=600)
             for _ in self.written:
                 self.work_off("accepted", None, wait=0)
-        for text in self.twilio.taken:
-            self.tell(text, 2)
 
     def all_is_told(self) -> None:
         """One fate each, which the world accounts for."""
