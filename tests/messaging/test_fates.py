@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from messaging.delivery import SMS_DELIVERY
@@ -34,7 +35,7 @@ def exchange() -> Iterator[Exchange]:
 def play(machine: type[Fates], examples: int) -> None:
     run_state_machine_as_test(
         machine,
-        settings=settings(
+        settings=hypothesis_settings(
             max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
@@ -52,7 +53,7 @@ def test_no_text_is_doubled_or_lost_whatever_happens(
     elm: Clinic, exchange: Exchange, keeps_bodies: bool
 ) -> None:
     machine = machine_of(elm, exchange, keeps_bodies=keeps_bodies)
-    play(machine, LONG if settings.get_current_profile_name() == "long" else EVERYDAY)
+    play(machine, LONG if hypothesis_settings.get_current_profile_name() == "long" else EVERYDAY)
 
 
 # Controls: the same machine finds the fault where a guard is missing.
