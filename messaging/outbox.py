@@ -20,6 +20,7 @@ SMS_QUEUE = "sms"
 MOST_HINTS_A_SECOND = 20
 # A text about something that begins at once is still worth sending for this long.
 SHORTEST_LIFE = timedelta(minutes=10)
+WITHDRAWN = "Withdrawn before it was sent: what it was about no longer stands."
 
 # One statement decides everything: no sender, no row; a number of ours, of whichever clinic, no row (two machines would
 # answer each other); opted out, a suppressed row; said before, no second row; a paused sender, a row that is held back
@@ -101,7 +102,7 @@ def cancel_about(org_id: UUID, about: str) -> int:
     now = timezone.now()
     said_about = Message.objects.filter(org_id=org_id, about=about)
     withdrawn = said_about.filter(state=MessageState.QUEUED).update(
-        state=MessageState.CANCELED, updated_at=now
+        state=MessageState.CANCELED, last_error=WITHDRAWN, updated_at=now
     )
     under_way = said_about.filter(state__in=(MessageState.SENDING, MessageState.UNKNOWN), expires_at__gt=now)
     under_way.update(expires_at=now)

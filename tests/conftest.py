@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -21,6 +22,8 @@ from voxanne.tenancy.scope import platform_scope
 __all__ = ["leave_nothing", "quick_passwords"]
 
 TEST_DATABASE = "test_voxanne"
+# ``--hypothesis-profile=long``: the state machines look for minutes.
+hypothesis.settings.register_profile("long")
 
 
 @pytest.fixture(scope="session")

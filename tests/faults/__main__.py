@@ -22,7 +22,9 @@ from tests.faults import (
     overlapping,
     redis_emptied,
     same_slot,
+    thousand_texts,
     tool_call_copies,
+    twilio_down,
     webhooks_no_redis,
     worker_killed,
 )
@@ -47,6 +49,8 @@ RUNS: dict[str, ModuleType] = {
         redis_emptied,
         database_stopped,
         webhooks_no_redis,
+        twilio_down,
+        thousand_texts,
         worker_killed,
     )
 }

@@ -141,7 +141,7 @@ def all_at_once(port: int, requests: Sequence[Prepared]) -> list[Answer]:
 
 def one_after_another(port: int, requests: Sequence[Prepared], callers: int = 8) -> list[Answer]:
     """The requests shared out to a few callers, each asking its own one after another."""
-    shares = [requests[index::callers] for index in range(callers)]
+    shares = [requests[index::callers] for index in range(min(callers, len(requests)))]
     talks = talk(port, [partial(_ask_all, share) for share in shares])
     return [answer for answers in talks for answer in answers]
 

@@ -18,9 +18,9 @@ class SandboxControl:
         self._url = f"{url}/_control"
         self._http = requests.Session()
 
-    def fault(self, kind: str, **more: Any) -> None:
-        """Strikes requests that send a text."""
-        match = {"method": "POST", "path": "/Messages"}
+    def fault(self, kind: str, *, method: str = "POST", **more: Any) -> None:
+        """Strikes requests that send a text; by GET those that look texts up."""
+        match = {"method": method, "path": "/Messages"}
         self._ask("POST", "/faults", {"service": "twilio", "kind": kind, "match": match, **more})
 
     def struck(self, kind: str) -> int:
@@ -29,6 +29,14 @@ class SandboxControl:
 
     def clear_faults(self) -> None:
         self._ask("DELETE", "/faults")
+
+    def open_gate(self, port: int) -> None:
+        """A port of its own that leads to the sandbox, and can be shut."""
+        self._ask("POST", "/gates", {"port": port})
+
+    def turn_gate(self, port: int, turn: str) -> None:
+        """``shut``: connecting is refused, and connections are cut. ``open``: as before."""
+        self._ask("POST", f"/gates/{port}/{turn}", {})
 
     def phones(self) -> Counter[tuple[str, str]]:
         """How often each (number, body) lies on a phone."""

@@ -40,6 +40,8 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYT
 # Settings that shorten the waits of a run; production waits 60 s between two looks and holds a text for 30 s.
 GAP_SECONDS, LEASE_SECONDS = 5, 15
 READY_SECONDS = 60.0
+# A gate of the sandbox's, which can be shut: the way to Twilio.
+TWILIO_PORT = "TWILIO_PORT"
 PATIENCE = "-c lock_timeout=30s -c statement_timeout=60s"
 WATCH_PAUSE_SECONDS = 0.2
 FIRST_DAY_AHEAD = 7
@@ -56,6 +58,7 @@ class Stack:
         self.cron_secret: str = seeded["platform"]["cron_secret"]
         self.backend_url = resolve_backend_url(Environment(), options.port).url
         self.sandbox = SandboxControl(options.sandbox_url)
+        self.twilio_port = int(os.environ[TWILIO_PORT])
         self.processes = processes
         self.database = _superuser()
         self._days = _weekdays(ZoneInfo(self.clinics[0]["timezone"]))
@@ -77,6 +80,7 @@ class Stack:
             process.start()
         self._watcher.start()
         self.until("web, sandbox", self._answers, READY_SECONDS)
+        self.sandbox.open_gate(self.twilio_port)
 
     def end(self) -> None:
         self._ended.set()
@@ -186,10 +190,11 @@ def _temporary_folder(ending: ExitStack) -> Path:
 def _own_environment(data: Path) -> StackOptions:
     """Points this process, and all it starts, at the stack's own servers and ports."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    chosen = {name: ports.choose() for name in ("PORT", "WS_PORT", "SANDBOX_PORT")}
+    chosen = {name: ports.choose() for name in ("PORT", "WS_PORT", "SANDBOX_PORT", TWILIO_PORT)}
     os.environ.clear()
     os.environ.update(kept)
     os.environ.update({name: str(number) for name, number in chosen.items()})
+    os.environ["TWILIO_API_BASE_URL"] = f"http://127.0.0.1:{chosen[TWILIO_PORT]}/twilio"
     os.environ["VOXANNE_DATA_DIR"] = str(data)
     os.environ["MESSAGE_RECONCILE_GAP"] = str(GAP_SECONDS)
     os.environ["MESSAGE_LEASE_SECONDS"] = str(LEASE_SECONDS)

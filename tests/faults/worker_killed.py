@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-import psycopg
-
 from tests.faults import evidence
+from tests.faults.killing import ANSWER_DELAY, kill_mid_send, naive_sweeper, queue_again, words
 from tests.faults.rows import Row
 from tests.faults.stack import GAP_SECONDS, LEASE_SECONDS, Stack
 from tests.faults.texts import book_texts, copies_on_phones
-from voxanne.runtime.servers import postgres_superuser_url
 
 NAME = "worker-killed"
 TEXTS, TEXTS_OF_CONTROL = 400, 40
 KILLS = 3
-LEAST_IN_FLIGHT = 12
-ANSWER_DELAY = 0.8
 SETTLED_SECONDS = 120.0
 ENDED = {"delivered", "dead_letter", "sent"}
-NAIVE = """
-UPDATE sms_delivery_log SET state = 'queued', claim_token = NULL, claimed_until = NULL, next_attempt_at = now()
-WHERE state = 'unknown' OR (state = 'sending' AND %(nobody_sends)s)
-"""
 
 
 def run(stack: Stack) -> Row:
@@ -35,7 +25,7 @@ def run(stack: Stack) -> Row:
     with _lossy_twilio(stack, lost=0.25, silent=0.2):
         stack.kill("worker")
         book_texts(stack, TEXTS)
-        in_flight = [_kill_mid_send(stack) for _ in range(KILLS)]
+        in_flight = [kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
         seconds = stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
         without_receipts = stack.sandbox.struck("no_receipts")
@@ -47,7 +37,7 @@ def run(stack: Stack) -> Row:
     figures = (
         f"{TEXTS} texts, worker killed {KILLS} times with {', '.join(map(str, in_flight))} in flight, {lost} answers "
         f"lost, {reset} connections reset, {without_receipts} without receipts: {phones.count(1)} arrived once, "
-        f"{sum(copies > 1 for copies in phones)} twice or more, {phones.count(0)} never; {_words(states)} "
+        f"{sum(copies > 1 for copies in phones)} twice or more, {phones.count(0)} never; {words(states)} "
         f"{seconds:.0f} s after the last kill (lease {LEASE_SECONDS} s, gap {GAP_SECONDS} s; production 30 and 60)"
     )
     return Row(NAME, figures, held)
@@ -59,9 +49,9 @@ def control(stack: Stack) -> Row:
     with _lossy_twilio(stack, lost=0.4, silent=0.6):
         stack.kill("worker")
         book_texts(stack, TEXTS_OF_CONTROL)
-        in_flight = _kill_mid_send(stack)
-        _queue_again(stack, nobody_sends=True)
-        with _naive_sweeper():
+        in_flight = kill_mid_send(stack)
+        queue_again(stack, nobody_sends=True)
+        with naive_sweeper():
             stack.restart("worker")
             stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
     phones = copies_on_phones(stack, mark)
@@ -90,50 +80,7 @@ def _lossy_twilio(stack: Stack, *, lost: float, silent: float) -> Iterator[None]
         sandbox.clear_faults()
 
 
-def _kill_mid_send(stack: Stack) -> int:
-    """Starts the worker, kills it while it sends, and tells how many texts it had in flight."""
-    began = evidence.now(stack)
-    stack.restart("worker")
-    stack.until("the worker sends", lambda: _in_flight(stack, began) >= LEAST_IN_FLIGHT, 60)
-    time.sleep(random.uniform(0, ANSWER_DELAY))
-    stack.kill("worker")
-    return _in_flight(stack, began)
-
-
-def _in_flight(stack: Stack, began: datetime) -> int:
-    """Tries that began since then and have no outcome yet."""
-    query = "SELECT count(*) FROM delivery_attempts WHERE started_at >= %(began)s AND finished_at IS NULL"
-    return int(evidence.one(stack, query, began=began))
-
-
 def _all_ended(stack: Stack, mark: datetime) -> bool:
     time.sleep(0.2)
     states = evidence.states_since(stack, mark)
     return set(states) <= ENDED and states["sent"] <= stack.sandbox.struck("no_receipts")
-
-
-def _words(states: dict[str, int]) -> str:
-    return ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-
-
-def _queue_again(stack: Stack, *, nobody_sends: bool) -> None:
-    stack.database.execute(NAIVE, {"nobody_sends": nobody_sends})
-
-
-@contextmanager
-def _naive_sweeper() -> Iterator[None]:
-    """Puts texts of unknown fate back into the queue at once, as a simple retry would."""
-    ended = threading.Event()
-
-    def sweep() -> None:
-        with psycopg.connect(postgres_superuser_url() or "", autocommit=True) as database:
-            while not ended.wait(0.1):
-                database.execute(NAIVE, {"nobody_sends": False})
-
-    thread = threading.Thread(target=sweep, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
