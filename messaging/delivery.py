@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent, gates, pauses, tries
+from messaging import circuit, consent, gates, pauses, tries
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -28,6 +28,7 @@ from messaging.reconciliation import resolve
 from messaging.senders import account_at
 from messaging.states import MessageState
 from monitoring import metrics
+from monitoring.breaker import Decision
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
 
@@ -44,10 +45,12 @@ CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, and the try's row."""
+    """What the claim's transaction found: the account to send from, and the try's row; ``decision`` is the breaker's
+    leave to try, which wants to know how it went."""
 
     account: twilio.Account
     try_id: UUID
+    decision: Decision | None = None
 
 
 def prepare(message: Message) -> Prepared | Settlement:
@@ -86,6 +89,7 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
         status_callback=status_callback_url(message.pk),
         validity=message.expires_at - timezone.now(),
     )
+    circuit.tell(message, prepared.decision, answer)
     metrics.count_attempt(answer.outcome.value)
     return settlement_of(message, answer, partial(record_try, message, prepared.try_id, answer))
 
@@ -163,10 +167,11 @@ def retry_wait(attempts: int, retry_after: float | None) -> timedelta:
 SMS_DELIVERY = WorkKind(
     name=SMS_WORK,
     model=Message,
-    prepare=prepare,
-    perform=deliver,
+    prepare=circuit.asking(prepare),
+    perform=circuit.answering(deliver),
     resolve=resolve,
     overtaken=settle_late,
+    let_go=circuit.let_go,
     lease=timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
     queue=SMS_QUEUE,
     order=("priority", "next_attempt_at"),

@@ -33,6 +33,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
+from monitoring.breaker import CircuitOpen, Service, guarded, is_outage
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -65,6 +66,9 @@ def resolve(message: Message) -> Settlement:
     least ``MESSAGE_RECONCILE_GAP`` seconds apart: queued again, or expired when its time has passed."""
     try:
         found = _find_at_twilio(message)
+    except CircuitOpen as closed:
+        wait = max(LISTING_WAIT, timedelta(seconds=closed.retry_after))
+        return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=message.last_error)
     except ListingFailed as error:
         said = f"Twilio could not be asked yet ({error}); it is asked again."
         return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=said)
@@ -101,12 +105,14 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
 
 def _find_at_twilio(message: Message) -> Found:
     """The text at Twilio that is this message and no other message's. Raises ListingFailed."""
-    listed = twilio.sent_to(
-        account_of_clinic(message.org_id),
-        recipient=settings.SMS_REDIRECT_TO or message.recipient,
-        sender=message.sender,
-        since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
-    )
+    account = account_of_clinic(message.org_id)
+    with guarded(Service.TWILIO_API, message.org_id, str(message.pk), is_listing_outage):
+        listed = twilio.sent_to(
+            account,
+            recipient=settings.SMS_REDIRECT_TO or message.recipient,
+            sender=message.sender,
+            since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
+        )
     with org_scope(message.org_id):
         taken = tries.taken_sids(item.sid for item in listed)
         # Twilio's times have whole seconds; within one, its list still has the newest first.
@@ -115,6 +121,15 @@ def _find_at_twilio(message: Message) -> Found:
         if same:
             return Found(same[0])
         return _among_those_without_words(message, [item for item in free if _shows_no_words(item)])
+
+
+def is_listing_outage(error: Exception) -> bool:
+    """Whether Twilio itself failed to say what it has."""
+    return (
+        isinstance(error, ListingFailed)
+        and isinstance(error.__cause__, Exception)
+        and is_outage(error.__cause__)
+    )
 
 
 def _made_at(item: Listed) -> datetime:

@@ -20,7 +20,8 @@ class TryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One try's outcome; ``retry_after`` in seconds when the provider named one."""
+    """One try's outcome; ``retry_after`` in seconds when the provider named one. ``outage``: the provider failed, not
+    the request (time-outs, broken and refused connections, 429, 5xx)."""
 
     outcome: TryOutcome
     sid: str = ""
@@ -29,6 +30,7 @@ class Answer:
     error_code: int | None = None
     error: str = ""
     retry_after: float | None = None
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from twilio.rest import Client
 from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
+from monitoring.breaker import is_outage
 from voxanne.outgoing import keep_proxies
 
 PAGE_SIZE = 200
@@ -124,7 +125,7 @@ def send(
 
 def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:
     """What Twilio's client raised while it sent, in every provider's words; people's data is left out."""
-    outcome = outcomes.verdict_of_exception(error).outcome
+    outcome, outage = outcomes.verdict_of_exception(error).outcome, is_outage(error)
     if isinstance(error, TwilioRestException | TwilioServiceException):
         code = outcomes.code_in(error)
         return Answer(
@@ -133,13 +134,13 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             error_code=code if code is not None and code >= SMALLEST_CODE else None,
             error=outcomes.spoken_reason(code),
             retry_after=retry_after,
+            outage=outage,
         )
     kind = type(error).__name__
     if outcome is TryOutcome.NEVER_CONNECTED:
-        return Answer(
-            outcome, error=f"Twilio could not be reached ({kind}); the text is tried again by itself."
-        )
-    return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}")
+        said = f"Twilio could not be reached ({kind}); the text is tried again by itself."
+        return Answer(outcome, error=said, outage=outage)
+    return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}", outage=outage)
 
 
 def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -> list[Listed]:
