@@ -6,7 +6,6 @@ until a receipt that carries our id, or Twilio's own list, says which.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,6 +26,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.reconciliation import resolve
 from messaging.senders import account_at
 from messaging.states import MessageState
+from messaging.waits import RETRY_WAITS, retry_wait
 from monitoring import metrics
 from monitoring.breaker import Decision
 from voxanne.durable.settlement import Settlement
@@ -34,8 +34,6 @@ from voxanne.durable.work import WorkKind, move
 
 logger = structlog.get_logger(__name__)
 
-RETRY_WAITS = (1, 2, 4, 8, 16)
-JITTER = 0.2
 # A try that never reached Twilio costs no attempt; this is how long to leave it alone.
 UNREACHABLE_WAIT = timedelta(seconds=10)
 LATE_FROM = (MessageState.UNKNOWN, MessageState.QUEUED)
@@ -156,12 +154,6 @@ def settlement_of(message: Message, answer: Answer, record: Callable[[], None] |
 
 def _given_up(state: MessageState, answer: Answer, record: Callable[[], None] | None) -> Settlement:
     return Settlement(state, error=answer.error, columns={"error_code": answer.error_code}, record=record)
-
-
-def retry_wait(attempts: int, retry_after: float | None) -> timedelta:
-    """1, 2, 4, 8, 16 s, each up to a fifth longer; never sooner than the provider asked for."""
-    seconds = RETRY_WAITS[attempts] * (1 + random.uniform(0, JITTER))  # noqa: S311  (spreads load, hides nothing)
-    return timedelta(seconds=max(seconds, retry_after or 0))
 
 
 SMS_DELIVERY = WorkKind(

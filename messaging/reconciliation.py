@@ -18,7 +18,7 @@ A list is empty when it shows nothing of the first two kinds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -55,10 +55,12 @@ IN_DOUBT = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's."""
+    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's;
+    ``sure`` where it is this message's beyond doubt, and no other text of it may be out there."""
 
     text: Listed | None
     in_doubt: bool = False
+    sure: bool = False
 
 
 def resolve(message: Message) -> Settlement:
@@ -76,8 +78,11 @@ def resolve(message: Message) -> Settlement:
         return _in_doubt(message, timezone.now())
     if found.text is None:
         return _after_empty_list(message, timezone.now())
-    settlement = settlement_of(message, Receipt(found.text.sid, found.text.status, found.text.error_code))
-    return settlement.also(partial(tries.note_sid, message, found.text.sid))
+    word = Receipt(found.text.sid, found.text.status, found.text.error_code)
+    settlement = settlement_of(message, word, sure=found.sure)
+    # The SID first: what else is written down of the try looks for it by its SID.
+    noted = replace(settlement, record=partial(tries.note_sid, message, found.text.sid))
+    return noted if settlement.record is None else noted.also(settlement.record)
 
 
 def _in_doubt(message: Message, now: datetime) -> Settlement:
@@ -119,7 +124,7 @@ def _find_at_twilio(message: Message) -> Found:
         free = sorted((item for item in reversed(listed) if item.sid not in taken), key=_made_at)
         same = [item for item in free if _has_words_of(item, message)]
         if same:
-            return Found(same[0])
+            return Found(same[0], sure=tries.is_only_one_out(message))
         return _among_those_without_words(message, [item for item in free if _shows_no_words(item)])
 
 
@@ -157,7 +162,8 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
     rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
     if len(possible) < len(rivals):
         return Found(None, in_doubt=True)
-    return Found(possible[rivals.index(message) if message in rivals else 0])
+    mine = possible[rivals.index(message) if message in rivals else 0]
+    return Found(mine, sure=rivals == [message] and len(possible) == 1 and tries.is_only_one_out(message))
 
 
 def _made_about(item: Listed, then: datetime) -> bool:

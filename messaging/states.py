@@ -87,7 +87,13 @@ LIFECYCLE = Lifecycle(
             }
         ),
         MessageState.SENT: frozenset(
-            {MessageState.DELIVERED, MessageState.DEAD_LETTER, MessageState.SUPPRESSED}
+            {
+                MessageState.DELIVERED,
+                MessageState.DEAD_LETTER,
+                MessageState.SUPPRESSED,
+                # Reported undelivered for a reason that passes: it is sent once more.
+                MessageState.QUEUED,
+            }
         ),
         MessageState.DEAD_LETTER: frozenset(
             {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}

@@ -40,7 +40,7 @@ SELECT plan_version, opted_out, paused, (SELECT id FROM begun) FROM clinic
 """)
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_status = %(http_status)s,
-       error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s
+       error_code = %(error_code)s, error = %(error)s, provider_sid = coalesce(nullif(%(sid)s, ''), provider_sid)
 WHERE id = %(id)s
 """)
 
@@ -76,7 +76,7 @@ def forget(message: Message, try_id: UUID) -> None:
 
 
 def end(try_id: UUID, answer: Answer) -> None:
-    """Completes a try with what came of it."""
+    """Completes a try with what came of it. A SID that a receipt told meanwhile stays, when the answer was lost."""
     END.run(
         {
             "id": try_id, "now": timezone.now(), "outcome": answer.outcome.value, "http_status": answer.http_status,
@@ -97,6 +97,18 @@ def note_sid(message: Message, sid: str) -> None:
     if newest is not None:
         newest.provider_sid = sid
         newest.save(update_fields=["provider_sid"])
+
+
+def note_fate(message: Message, sid: str, code: int | None, reason: str) -> None:
+    """Keeps with the try that Twilio took under this SID what became of it later: the next one has its own fate."""
+    message.tries.filter(provider_sid=sid).update(error_code=code, error=reason)
+
+
+def is_only_one_out(message: Message) -> bool:
+    """Whether at most one try may have left a text at Twilio of which we do not know the SID: then word of such a text
+    is word of that try."""
+    out = message.tries.filter(provider_sid="", outcome__in=("", TryOutcome.LOST.value))
+    return out.count() == 1
 
 
 def taken_sids(sids: Iterable[str]) -> set[str]:

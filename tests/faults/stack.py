@@ -37,8 +37,9 @@ Say = Callable[[str], None]
 STARTED = ("sandbox", "web", "worker", "beat")
 # What of the caller's environment reaches the stack; servers, ports and providers are the stack's own.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "TERM")
-# Settings that shorten the waits of a run; production waits 60 s between two looks and holds a text for 30 s.
-GAP_SECONDS, LEASE_SECONDS = 5, 15
+# Settings that shorten the waits of a run; production waits 60 s between two looks, holds a text for 30 s, and lets a
+# service that failed rest for 30 s.
+GAP_SECONDS, LEASE_SECONDS, COOL_DOWN_SECONDS = 5, 15, 5
 READY_SECONDS = 60.0
 PATIENCE = "-c lock_timeout=30s -c statement_timeout=60s"
 WATCH_PAUSE_SECONDS = 0.2
@@ -193,6 +194,7 @@ def _own_environment(data: Path) -> StackOptions:
     os.environ["VOXANNE_DATA_DIR"] = str(data)
     os.environ["MESSAGE_RECONCILE_GAP"] = str(GAP_SECONDS)
     os.environ["MESSAGE_LEASE_SECONDS"] = str(LEASE_SECONDS)
+    os.environ["BREAKER_COOL_DOWN_SECONDS"] = str(COOL_DOWN_SECONDS)
     return stack_options()
 
 
