@@ -47,10 +47,20 @@ MADE_ABOUT_THEN = timedelta(minutes=5)
 LONGEST_DOUBT = timedelta(minutes=15)
 # Messages in these states may still have a text at Twilio that nobody has told us of.
 MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
+# A text whose time is over is looked for this long altogether before a person is asked.
+LONGEST_LOOK = timedelta(hours=1)
+UNPROVED = (
+    "Its time passed and Twilio could not be asked whether it was sent. Look at Twilio's log; if it is not there, tell"
+    " the patient in another way."
+)
 IN_DOUBT = (
     "Twilio has a text to this number that may be this one, without its words. Look at Twilio's log before it is"
     " sent again."
 )
+
+
+# What a text was given up for without anybody knowing whether it was sent.
+UNPROVEN = (IN_DOUBT, UNPROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +79,9 @@ def resolve(message: Message) -> Settlement:
     try:
         found = _find_at_twilio(message)
     except CircuitOpen as closed:
-        wait = max(LISTING_WAIT, timedelta(seconds=closed.retry_after))
-        return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=message.last_error)
+        return _not_asked(message, max(LISTING_WAIT, timedelta(seconds=closed.retry_after)), str(closed))
     except ListingFailed as error:
-        said = f"Twilio could not be asked yet ({error}); it is asked again."
-        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=said)
+        return _not_asked(message, LISTING_WAIT, str(error))
     if found.in_doubt:
         return _in_doubt(message, timezone.now())
     if found.text is None:
@@ -83,6 +91,16 @@ def resolve(message: Message) -> Settlement:
     # The SID first: what else is written down of the try looks for it by its SID.
     noted = replace(settlement, record=partial(tries.note_sid, message, found.text.sid))
     return noted if settlement.record is None else noted.also(settlement.record)
+
+
+def _not_asked(message: Message, wait: timedelta, why: str) -> Settlement:
+    """It is asked again, for as long as the text is good for something; then a person is asked."""
+    now = timezone.now()
+    looked_for = now - (message.unknown_since or message.created_at)
+    if now >= message.expires_at and looked_for >= LONGEST_LOOK:
+        return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=UNPROVED)
+    said = f"Twilio could not be asked yet ({why}); it is asked again."
+    return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=said)
 
 
 def _in_doubt(message: Message, now: datetime) -> Settlement:
@@ -116,7 +134,7 @@ def _find_at_twilio(message: Message) -> Found:
             account,
             recipient=settings.SMS_REDIRECT_TO or message.recipient,
             sender=message.sender,
-            since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
+            since=twilio.earliest_listing(_first_tried(message)),
         )
     with org_scope(message.org_id):
         taken = tries.taken_sids(item.sid for item in listed)
@@ -135,6 +153,12 @@ def is_listing_outage(error: Exception) -> bool:
         and isinstance(error.__cause__, Exception)
         and is_outage(error.__cause__)
     )
+
+
+def _first_tried(message: Message) -> datetime:
+    """When it may first have left. A moment that lies ahead was written down while our clock was wrong."""
+    at = message.first_attempted_at
+    return message.created_at if at is None or at > timezone.now() else at
 
 
 def _made_at(item: Listed) -> datetime:
@@ -159,6 +183,8 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
     possible = [item for item in wordless if _made_about(item, tried_at)]
     if not possible:
         return Found(None)
+    if any(not _made_about_by_both(item, tried_at) for item in possible):
+        return Found(None, in_doubt=True)
     rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
     if len(possible) < len(rivals):
         return Found(None, in_doubt=True)
@@ -167,7 +193,17 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
 
 
 def _made_about(item: Listed, then: datetime) -> bool:
-    return abs(_made_at(item) - then) <= MADE_ABOUT_THEN
+    """By Twilio's clock, or by ours where they differ."""
+    return any(abs(at - then) <= MADE_ABOUT_THEN for at in _moments(item))
+
+
+def _made_about_by_both(item: Listed, then: datetime) -> bool:
+    """Where one clock says so and the other does not, one of them was wrong, and nobody knows which."""
+    return all(abs(at - then) <= MADE_ABOUT_THEN for at in _moments(item))
+
+
+def _moments(item: Listed) -> tuple[datetime, datetime]:
+    return _made_at(item), item.ours_at or _made_at(item)
 
 
 def _missing_one(message: Message) -> dict[Message, datetime]:

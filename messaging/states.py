@@ -96,7 +96,8 @@ LIFECYCLE = Lifecycle(
             }
         ),
         MessageState.DEAD_LETTER: frozenset(
-            {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}
+            # Given up in doubt, and then somebody knows that it was sent.
+            {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED, MessageState.SENT}
         ),
         MessageState.DELIVERED: frozenset(),
         MessageState.SUPPRESSED: frozenset(),

@@ -14,6 +14,8 @@ from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, o
 from messaging.admin.numbers import whole_or_masked
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
+from messaging.admin.unknown import FITS, UnknownActs, looked_up
+from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
@@ -66,7 +68,7 @@ class DeliveryAttemptInline(ReadOnlyTabular):
 
 
 @admin.register(Message)
-class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
+class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     list_display = (
         clock("Written", "created_at"),
         "kind",
@@ -88,7 +90,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     search_help_text = "A contact's name, or a number or its last digits"
     ordering = ("-created_at",)
     actions = ("redrive_selected", "discard_selected")
-    actions_detail = ("redrive", "discard")
+    actions_detail = ("redrive", "discard", "mark_sent", "send_anyway")
     inlines = (DeliveryAttemptInline,)
     readonly_fields = (
         "state_badge",
@@ -98,6 +100,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         "said",
         "size",
         "why",
+        "being_looked_up",
         "written_at",
         "sent_at_told",
         "delivered_at_told",
@@ -114,6 +117,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "kind",
                         "state_badge",
                         "why",
+                        *(["being_looked_up"] if obj and looked_up(obj) else []),
                         whole_or_masked(request, obj, "recipient"),
                         "to_contact",
                         "to_subject",
@@ -142,6 +146,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "error_code",
                         "provider_status",
                         "provider_sid",
+                        "receipt_asked_at",
                         "sender",
                         "dedupe_key",
                     ]
@@ -150,11 +155,12 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         ]
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [*super().get_list_display(request), buttons(request, "messaging_message", ROW_BUTTONS)]
+        shown_buttons = (*ROW_BUTTONS, *BUTTONS_OF_UNKNOWN)
+        return [*super().get_list_display(request), buttons(request, "messaging_message", shown_buttons)]
 
     def fits(self, act: str, row: Message) -> bool:
-        """Only a dead letter can be redriven or discarded."""
-        return is_dead(row)
+        """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
+        return FITS.get(act, is_dead)(row)
 
     state_badge = badge("State", "state", STATE_TONES)
 
@@ -188,6 +194,10 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     @shown("What happened")
     def why(self, message: Message) -> str:
         return reason(message)
+
+    @shown("Being looked up")
+    def being_looked_up(self, message: Message) -> str:
+        return looked_up(message)
 
     @shown("Written")
     def written_at(self, message: Message) -> str:

@@ -35,13 +35,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A message that the provider says it has."""
+    """A message that the provider says it has. ``ours_at`` is ``created_at`` by our clock, where the provider's goes
+    differently."""
 
     sid: str
     status: str
     body: str
     created_at: datetime | None
     error_code: int | None = None
+    ours_at: datetime | None = None
 
 
 class ListingFailed(RuntimeError):

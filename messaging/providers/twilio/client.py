@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
@@ -26,7 +28,13 @@ from monitoring.breaker import is_outage
 from voxanne.outgoing import keep_proxies
 
 PAGE_SIZE = 200
+# A phone that got so many texts from one sender within minutes is not one that we know; what of the list was not read
+# may be the text that is looked for.
+MOST_LISTED = 5_000
+# A messaging service's SID stands where a number would: Twilio then picks the number.
+SERVICE = "MG"
 LONGEST_VALIDITY = 36_000
+NOT_FOUND = 404
 # A header may name any number; beyond a day it says nothing that an operator would not have to look at.
 LONGEST_RETRY_AFTER = 86_400.0
 LOOKED_UP = "it is being looked up at Twilio and not sent again meanwhile."
@@ -67,6 +75,7 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
             self.session.mount(scheme, TimedAdapter())
         keep_proxies(self.session, settings.TWILIO_API_BASE_URL)
         self.retry_after: float | None = None
+        self.ahead = timedelta(0)
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         base = urlsplit(settings.TWILIO_API_BASE_URL)
@@ -75,8 +84,19 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
         response = super().request(
             method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **kwargs
         )
-        self.retry_after = _seconds((response.headers or {}).get("Retry-After"))
+        headers = response.headers or {}
+        self.retry_after = _seconds(headers.get("Retry-After"))
+        self.ahead = _ahead(headers.get("Date"))
         return response
+
+
+def _ahead(date: str | None) -> timedelta:
+    """How far the answerer's clock is ahead of ours, by its answer's ``Date``."""
+    try:
+        said = parsedate_to_datetime(date or "")
+    except ValueError:
+        return timedelta(0)
+    return said.replace(tzinfo=said.tzinfo or UTC) - timezone.now()
 
 
 def _seconds(value: str | None) -> float | None:
@@ -109,7 +129,7 @@ def send(
     try:
         created = client.messages.create(
             to=recipient,
-            from_=sender,
+            **_from(sender),
             body=body,
             status_callback=status_callback,
             validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
@@ -121,6 +141,10 @@ def send(
     if outcomes.outcome_of_sid(created.sid) is TryOutcome.LOST:
         return Answer(TryOutcome.LOST, http_status=201, error=f"Twilio's answer broke off; {LOOKED_UP}")
     return Answer(TryOutcome.ACCEPTED, sid=created.sid, status=str(created.status or ""), http_status=201)
+
+
+def _from(sender: str) -> dict[str, str]:
+    return {"messaging_service_sid": sender} if sender.startswith(SERVICE) else {"from_": sender}
 
 
 def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:
@@ -146,21 +170,53 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
 def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -> list[Listed]:
     """What Twilio has for this phone from this sender since ``since`` (UTC), newest first.
 
-    Not filtered by DateSent: whether rows that were not sent yet match that filter is undocumented.
-    Raises ListingFailed when Twilio cannot be asked.
+    Not filtered by DateSent: whether rows that were not sent yet match that filter is undocumented. Of a messaging
+    service the list is asked for by phone alone, for its texts are listed under the number that Twilio picked, and
+    under none before. The order is not documented either, so reading goes on for a page's length past what is too old.
+    Raises ListingFailed when Twilio cannot be asked, or not to the end.
     """
-    found: list[Listed] = []
+    by_service = sender.startswith(SERVICE)
+    asked_for = {"to": recipient} if by_service else {"to": recipient, "from_": sender}
+    client, found, read, too_old = client_of(account), list[Listed](), 0, 0
     try:
-        for message in client_of(account).messages.stream(to=recipient, from_=sender, page_size=PAGE_SIZE):
-            created = message.date_created
-            if created is not None and created < since:
+        for message in client.messages.stream(**asked_for, page_size=PAGE_SIZE):
+            read += 1
+            listed = _listed(message, client.http_client.ahead)
+            too_old = too_old + 1 if _is_before(listed, since) else 0
+            if too_old >= PAGE_SIZE or read > MOST_LISTED:
                 break
-            found.append(
-                Listed(message.sid, str(message.status), message.body or "", created, message.error_code)
-            )
+            if not too_old and (not by_service or message.messaging_service_sid == sender):
+                found.append(listed)
     except Exception as error:
         raise ListingFailed(type(error).__name__) from error
+    if read > MOST_LISTED:
+        raise ListingFailed("its list is too long")
     return found
+
+
+def _listed(message: Any, ahead: timedelta) -> Listed:
+    created: datetime | None = message.date_created
+    ours_at = created - ahead if created is not None else None
+    return Listed(message.sid, str(message.status), message.body or "", created, message.error_code, ours_at)
+
+
+def _is_before(listed: Listed, since: datetime) -> bool:
+    """By either clock: which one was wrong when the text was sent nobody knows."""
+    moments = [at for at in (listed.created_at, listed.ours_at) if at is not None]
+    return bool(moments) and max(moments) < since
+
+
+def fetch(account: Account, sid: str) -> Listed | None:
+    """What Twilio says of the text ``sid`` now; None where it has none of that SID (any more). Raises ListingFailed."""
+    client = client_of(account)
+    try:
+        return _listed(client.messages(sid).fetch(), client.http_client.ahead)
+    except TwilioRestException as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise ListingFailed(type(error).__name__) from error
+    except Exception as error:
+        raise ListingFailed(type(error).__name__) from error
 
 
 def earliest_listing(first_attempt: datetime) -> datetime:
