@@ -39,12 +39,15 @@ MOST_PUT_OFF = 20_000
 
 # Rows that somebody else has in hand are left to him: waiting for each other, two of these could wait for ever.
 PUT_OFF = Statement("""
-UPDATE sms_delivery_log SET last_error = %(said)s, updated_at = now(),
+WITH due AS MATERIALIZED (
+    SELECT id FROM sms_delivery_log
+    WHERE org_id = %(org)s AND state = 'queued' AND next_attempt_at <= %(now)s AND expires_at > %(latest)s
+      AND starts_with(recipient, 'whatsapp:') = %(whatsapp)s
+    LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+UPDATE sms_delivery_log AS text SET last_error = %(said)s, updated_at = now(),
        next_attempt_at = %(earliest)s + random() * %(spread)s * interval '1 second'
-WHERE id IN (SELECT id FROM sms_delivery_log
-             WHERE org_id = %(org)s AND state = 'queued' AND next_attempt_at <= %(now)s AND expires_at > %(latest)s
-               AND starts_with(recipient, 'whatsapp:') = %(whatsapp)s
-             LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+FROM due WHERE text.id = due.id
 """)
 
 _put_off_at: dict[tuple[UUID, Service], float] = {}

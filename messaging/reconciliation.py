@@ -33,7 +33,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
-from monitoring.breaker import CircuitOpen, Service, guarded, is_outage
+from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -148,11 +148,7 @@ def _find_at_twilio(message: Message) -> Found:
 
 def is_listing_outage(error: Exception) -> bool:
     """Whether Twilio itself failed to say what it has."""
-    return (
-        isinstance(error, ListingFailed)
-        and isinstance(error.__cause__, Exception)
-        and is_outage(error.__cause__)
-    )
+    return isinstance(error, ListingFailed) and error.outage
 
 
 def _first_tried(message: Message) -> datetime:

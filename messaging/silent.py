@@ -42,14 +42,17 @@ SECONDS_A_RUN = 90.0
 # Twilio counts requests at once, and texts go out meanwhile.
 MOST_A_SECOND = 5.0
 
-# Marked as they are taken: what cannot be asked about now has its turn tomorrow, and makes room for the others.
+# Marked as they are taken: what cannot be asked about now has its turn tomorrow, and makes room for the others. The
+# choice stands apart: as a part of the WHERE it may be made more than once, and take more than its limit.
 TAKE = Statement("""
-UPDATE sms_delivery_log SET receipt_asked_at = %(now)s
-WHERE id IN (SELECT id FROM sms_delivery_log
-             WHERE first_attempted_at BETWEEN %(oldest)s AND %(newest)s AND state = 'sent' AND provider_sid <> ''
-               AND (receipt_asked_at IS NULL OR receipt_asked_at < %(again)s)
-             ORDER BY first_attempted_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
-RETURNING org_id, id, provider_sid
+WITH due AS MATERIALIZED (
+    SELECT id FROM sms_delivery_log
+    WHERE first_attempted_at BETWEEN %(oldest)s AND %(newest)s AND state = 'sent' AND provider_sid <> ''
+      AND (receipt_asked_at IS NULL OR receipt_asked_at < %(again)s)
+    ORDER BY first_attempted_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+UPDATE sms_delivery_log AS text SET receipt_asked_at = %(now)s FROM due WHERE text.id = due.id
+RETURNING text.org_id, text.id, text.provider_sid
 """)
 
 
@@ -80,9 +83,13 @@ def ask_for_receipts(most: int = MOST_A_RUN) -> Asked:
             logger.warning("receipt_not_asked_for", org_id=str(org_id), reason=type(error).__name__)
             resting.add(org_id)
             done.not_asked += 1
-        time.sleep(1 / MOST_A_SECOND)
+        _rest()
     logger.info("receipts_asked_for", asked=done.asked, learnt=done.learnt, not_asked=done.not_asked)
     return done
+
+
+def _rest() -> None:
+    time.sleep(1 / MOST_A_SECOND)
 
 
 def _due(most: int) -> Iterator[tuple[UUID, UUID, str]]:

@@ -18,7 +18,7 @@ from voxanne.staff.rows import RowButton
 
 MAY_DECIDE = "messaging.decide_message"
 
-MARK_SENT = "Do this when you saw the text in Twilio's log, or the patient has it. It is then not looked up and not sent again."
+MARK_SENT = "Do this when you saw the text in Twilio's log, or the patient has it. It is not looked for any more then."
 SEND_AGAIN = (
     "The first one may have left: the patient may then get this text twice. Look at Twilio's log before, or ask the"
     " patient."

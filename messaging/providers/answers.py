@@ -47,4 +47,8 @@ class Listed:
 
 
 class ListingFailed(RuntimeError):
-    """The provider could not be asked what it has; ask again later."""
+    """The provider could not be asked what it has; ask again later. ``outage``: it failed itself."""
+
+    def __init__(self, said: str, *, outage: bool = False) -> None:
+        super().__init__(said)
+        self.outage = outage

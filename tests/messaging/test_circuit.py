@@ -15,32 +15,15 @@ from messaging.gates import Hold
 from messaging.models import Message
 from messaging.pauses import pause
 from messaging.states import MessageState
-from monitoring import breaker, transitions
-from monitoring.aside import finish
+from monitoring import breaker
 from monitoring.breaker import Decision, Service
 from monitoring.circuits import COOL_DOWN_SECONDS, CircuitState
-from monitoring.circuits_in_redis import CircuitsInRedis
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
-    """Circuits that go by the test's clock, and what became of them: level, state."""
-    seen: list[tuple[str, str]] = []
-    monkeypatch.setattr(breaker, "shared", CircuitsInRedis(clock=lambda: timezone.now().timestamp()))
-    monkeypatch.setattr(circuit, "_put_off_at", {})
-    monkeypatch.setattr(
-        transitions,
-        "note",
-        lambda service, org_id, made, *, shared: seen.append((made.level.value, made.state.value)),
-    )
-    yield seen
-    assert finish()
 
 
 def fail(desk: Desk, times: int = 3) -> None:
@@ -82,7 +65,7 @@ def test_an_open_circuit_costs_no_attempt_and_leaves_no_try_behind(desk: Desk) -
     assert asked(desk) == 0, "Twilio was not asked"
 
 
-def test_a_text_waits_as_long_as_the_circuit_does_and_then_goes_out(desk: Desk, noted: list[Any]) -> None:
+def test_a_text_waits_as_long_as_the_circuit_does_and_then_goes_out(desk: Desk, circuits: list[Any]) -> None:
     fail(desk)
     message = desk.write()
     desk.send(message)
@@ -90,7 +73,7 @@ def test_a_text_waits_as_long_as_the_circuit_does_and_then_goes_out(desk: Desk, 
         desk.send(message)
     assert desk.now(message).state == MessageState.SENT
     assert [one.outcome for one in desk.tries(message)] == ["accepted"]
-    assert noted == [("clinic", "open"), ("clinic", "half_open"), ("clinic", "closed")]
+    assert circuits == [("clinic", "open"), ("clinic", "half_open"), ("clinic", "closed")]
 
 
 def test_a_text_that_would_be_too_late_expires_and_says_why(desk: Desk) -> None:

@@ -24,7 +24,7 @@ from twilio.rest import Client
 from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
-from monitoring.breaker import is_outage
+from monitoring.breaker import is_outage, is_outage_status
 from voxanne.outgoing import keep_proxies
 
 PAGE_SIZE = 200
@@ -67,7 +67,8 @@ class TimedAdapter(HTTPAdapter):
 
 
 class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types for it
-    """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering ``Retry-After``."""
+    """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering of the last answer its
+    status, its ``Retry-After``, and how far its clock is ahead of ours."""
 
     def __init__(self) -> None:
         super().__init__(timeout=sum(settings.TWILIO_TIMEOUT), pool_connections=True)
@@ -76,14 +77,17 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
         keep_proxies(self.session, settings.TWILIO_API_BASE_URL)
         self.retry_after: float | None = None
         self.ahead = timedelta(0)
+        self.status: int | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        self.status = None
         base = urlsplit(settings.TWILIO_API_BASE_URL)
         asked = urlsplit(url)
         path = base.path.rstrip("/") + asked.path
         response = super().request(
             method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **kwargs
         )
+        self.status = response.status_code
         headers = response.headers or {}
         self.retry_after = _seconds(headers.get("Retry-After"))
         self.ahead = _ahead(headers.get("Date"))
@@ -188,10 +192,18 @@ def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -
             if not too_old and (not by_service or message.messaging_service_sid == sender):
                 found.append(listed)
     except Exception as error:
-        raise ListingFailed(type(error).__name__) from error
+        raise _listing_failed(client, error) from error
     if read > MOST_LISTED:
         raise ListingFailed("its list is too long")
     return found
+
+
+def _listing_failed(client: Client, error: Exception) -> ListingFailed:
+    """The client's own exception for a page that is refused tells no status."""
+    status = client.http_client.status
+    return ListingFailed(
+        type(error).__name__, outage=is_outage(error) or (status is not None and is_outage_status(status))
+    )
 
 
 def _listed(message: Any, ahead: timedelta) -> Listed:
@@ -214,9 +226,9 @@ def fetch(account: Account, sid: str) -> Listed | None:
     except TwilioRestException as error:
         if error.status == NOT_FOUND:
             return None
-        raise ListingFailed(type(error).__name__) from error
+        raise _listing_failed(client, error) from error
     except Exception as error:
-        raise ListingFailed(type(error).__name__) from error
+        raise _listing_failed(client, error) from error
 
 
 def earliest_listing(first_attempt: datetime) -> datetime:
