@@ -49,6 +49,7 @@ LONGEST_DOUBT = timedelta(minutes=15)
 MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
 # A text whose time is over is looked for this long altogether before a person is asked.
 LONGEST_LOOK = timedelta(hours=1)
+JUST_FAILED = "it has just been failing"
 UNPROVED = (
     "Its time passed and Twilio could not be asked whether it was sent. Look at Twilio's log; if it is not there, tell"
     " the patient in another way."
@@ -79,7 +80,7 @@ def resolve(message: Message) -> Settlement:
     try:
         found = _find_at_twilio(message)
     except CircuitOpen as closed:
-        return _not_asked(message, max(LISTING_WAIT, timedelta(seconds=closed.retry_after)), str(closed))
+        return _not_asked(message, max(LISTING_WAIT, timedelta(seconds=closed.retry_after)), JUST_FAILED)
     except ListingFailed as error:
         return _not_asked(message, LISTING_WAIT, str(error))
     if found.in_doubt:

@@ -104,6 +104,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         "written_at",
         "sent_at_told",
         "delivered_at_told",
+        "receipt_asked_told",
         "dead_lettered_at_told",
         "expires_at_told",
     )
@@ -133,6 +134,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
                         "written_at",
                         "sent_at_told",
                         "delivered_at_told",
+                        "receipt_asked_told",
                         "dead_lettered_at_told",
                         "expires_at_told",
                     ]
@@ -146,7 +148,6 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
                         "error_code",
                         "provider_status",
                         "provider_sid",
-                        "receipt_asked_at",
                         "sender",
                         "dedupe_key",
                     ]
@@ -210,6 +211,10 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     @shown("Delivered")
     def delivered_at_told(self, message: Message) -> str:
         return clinic_time(message, message.delivered_at)
+
+    @shown("Twilio asked for its fate")
+    def receipt_asked_told(self, message: Message) -> str:
+        return clinic_time(message, message.receipt_asked_at)
 
     @shown("Given up")
     def dead_lettered_at_told(self, message: Message) -> str:
