@@ -94,12 +94,14 @@ def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | No
 
 
 def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:
-    if receipt.status in ARRIVED and message.state != MessageState.DELIVERED:
+    if receipt.status in ARRIVED and message.state in OPEN:
         # Also after the same text was said to be undelivered: what lies on the phone is not sent again.
         return True
     if message.provider_sid == receipt.sid:
         known = outcomes.receipt_rank(message.provider_status)
         return not message.provider_status or outcomes.receipt_rank(receipt.status) > known
+    if receipt.status in ARRIVED:
+        return True
     # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
     # while the message's fate is open.
     return not is_known and (not message.provider_sid or message.state in OPEN)

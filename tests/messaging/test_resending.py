@@ -20,6 +20,7 @@ from messaging.states import MessageState
 from messaging.waits import JITTER, RETRY_WAITS
 from tests.messaging.desk import Desk, later
 from tests.messaging.test_receipts import FIRST, SECOND, THIRD, put, tried, word
+from tests.messaging.test_texts_without_words import account
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
 
@@ -246,3 +247,25 @@ def test_a_lost_text_that_the_list_says_did_not_arrive_is_sent_again(desk: Desk)
     with later(5):
         desk.send(message)
     assert desk.now(message).provider_sid == desk.sids()[1]
+
+
+def lost_without_words(desk: Desk, number: int) -> list[Message]:
+    """So many texts that Twilio took and could not deliver, at an account that keeps no words."""
+    account(desk, keeps_no_bodies=True)
+    desk.sandbox.fault("undelivered", code=30017, count=number)
+    desk.sandbox.fault("accepted_then_lost", count=number)
+    texts = [desk.lose(desk.write(f"Number {serial}.")) for serial in range(number)]
+    desk.sandbox.wait_for(
+        lambda: {text["status"] for text in desk.sandbox.texts(texts[0].recipient)} == {"undelivered"}
+    )
+    desk.look_up()
+    return [desk.now(text) for text in texts]
+
+
+def test_a_text_without_words_that_can_only_be_this_one_is_sent_again(desk: Desk) -> None:
+    assert [text.state for text in lost_without_words(desk, 1)] == [MessageState.QUEUED]
+
+
+def test_of_several_without_words_nobody_knows_whose_did_not_arrive(desk: Desk) -> None:
+    states = [text.state for text in lost_without_words(desk, 2)]
+    assert states[0] == MessageState.DEAD_LETTER, "the other's may be the one that did not arrive"
