@@ -8,10 +8,12 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messages"
 
     def ready(self) -> None:
-        from messaging import monitored, readiness_checks
+        from messaging import monitored, readiness_checks, silent
         from messaging.delivery import SMS_DELIVERY
+        from monitoring.schedule import register_periodic
         from voxanne.durable.registry import register
 
         register(SMS_DELIVERY)
+        register_periodic(silent.JOB, "messaging.tasks.ask_for_receipts", silent.EVERY_SECONDS)
         monitored.register()
         readiness_checks.register()

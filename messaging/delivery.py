@@ -6,7 +6,6 @@ until a receipt that carries our id, or Twilio's own list, says which.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent, gates, pauses, tries
+from messaging import circuit, consent, gates, pauses, tries
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -26,14 +25,14 @@ from messaging.providers.twilio import client as twilio
 from messaging.reconciliation import resolve
 from messaging.senders import account_at
 from messaging.states import MessageState
+from messaging.waits import RETRY_WAITS, retry_wait
 from monitoring import metrics
+from monitoring.breaker import Decision
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
 
 logger = structlog.get_logger(__name__)
 
-RETRY_WAITS = (1, 2, 4, 8, 16)
-JITTER = 0.2
 # A try that never reached Twilio costs no attempt; this is how long to leave it alone.
 UNREACHABLE_WAIT = timedelta(seconds=10)
 LATE_FROM = (MessageState.UNKNOWN, MessageState.QUEUED)
@@ -43,15 +42,12 @@ CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, and the try's row."""
+    """What the claim's transaction found: the account to send from, and the try's row; ``decision`` is the breaker's
+    leave to try, which wants to know how it went."""
 
     account: twilio.Account
     try_id: UUID
-
-
-def prepare(message: Message) -> Prepared | Settlement:
-    """``prepare_all``, of one."""
-    return prepare_all([message])[0]
+    decision: Decision | None = None
 
 
 def prepare_all(messages: list[Message]) -> list[Prepared | Settlement]:
@@ -102,6 +98,7 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
         status_callback=status_callback_url(message.pk),
         validity=message.expires_at - timezone.now(),
     )
+    circuit.tell(message, prepared.decision, answer)
     metrics.count_attempt(answer.outcome.value)
     return settlement_of(message, answer, Tried(message, prepared.try_id, answer))
 
@@ -193,23 +190,20 @@ def _given_up(state: MessageState, answer: Answer, record: Callable[[], None] | 
     return Settlement(state, error=answer.error, columns={"error_code": answer.error_code}, record=record)
 
 
-def retry_wait(attempts: int, retry_after: float | None) -> timedelta:
-    """1, 2, 4, 8, 16 s, each up to a fifth longer; never sooner than the provider asked for."""
-    seconds = RETRY_WAITS[attempts] * (1 + random.uniform(0, JITTER))  # noqa: S311  (spreads load, hides nothing)
-    return timedelta(seconds=max(seconds, retry_after or 0))
-
+_asking = circuit.asking(prepare_all)
 
 SMS_DELIVERY = WorkKind(
     name=SMS_WORK,
     model=Message,
-    prepare=prepare,
-    perform=deliver,
+    prepare=lambda message: _asking([message])[0],
+    perform=circuit.answering(deliver),
     resolve=resolve,
     overtaken=settle_late,
+    let_go=circuit.let_go,
     lease=timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
     queue=SMS_QUEUE,
     order=("priority", "next_attempt_at"),
     lane="priority",
-    prepare_all=prepare_all,
+    prepare_all=_asking,
     gives_way=0.7,
 )

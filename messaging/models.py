@@ -82,6 +82,8 @@ class Message(DurableWork):
     slot_at = models.DateTimeField(
         null=True, blank=True, help_text="Its place in the sender's pace, as long as it waits for that."
     )
+    # When Twilio was last asked what became of it, no receipt having come (messaging/silent.py).
+    receipt_asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "sms_delivery_log"
@@ -89,6 +91,7 @@ class Message(DurableWork):
         permissions: ClassVar = [
             ("redrive_message", "Can redrive a dead letter"),
             ("discard_message", "Can discard a dead letter"),
+            ("decide_message", "Can decide about a text of unknown fate"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["org", "dedupe_key"], name="one_message_a_dedupe_key"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from messaging.queue_health import get_sms_delivery_stats, messages_by_state
 from messaging.retention import cleanup_old_sms_delivery_logs
+from messaging.silent import never_told
 from messaging.staff_tasks import forget_what_was_seen_to
 from monitoring.alerts import Fact
 from monitoring.gauges import register_gauge
-from monitoring.metrics import MESSAGES
+from monitoring.metrics import MESSAGES, MESSAGES_WITHOUT_RECEIPT
 from monitoring.retention import register_retention
 from monitoring.thresholds import Breach, register_threshold
 
@@ -30,6 +31,7 @@ def delivery_share() -> list[Breach]:
 
 def register() -> None:
     register_gauge(MESSAGES, messages_by_state)
+    register_gauge(MESSAGES_WITHOUT_RECEIPT, never_told)
     register_threshold("text delivery", delivery_share)
     register_retention("sms_delivery_log", cleanup_old_sms_delivery_logs)
     register_retention("staff_tasks", forget_what_was_seen_to)

@@ -95,7 +95,8 @@ def enqueue(
 def cancel_about(org_id: UUID, about: str) -> int:
     """Withdraws what is still queued about this subject; returns how many. Inside the clinic's scope.
 
-    What is on its way, or may be, is left to its fate but not sent again: its time is over.
+    What is on its way, or may be, is left to its fate but not sent again, also if it is reported undelivered: its time
+    is over.
     """
     from messaging.models import Message
 
@@ -104,6 +105,7 @@ def cancel_about(org_id: UUID, about: str) -> int:
     withdrawn = said_about.filter(state=MessageState.QUEUED).update(
         state=MessageState.CANCELED, last_error=WITHDRAWN, updated_at=now
     )
-    under_way = said_about.filter(state__in=(MessageState.SENDING, MessageState.UNKNOWN), expires_at__gt=now)
+    out_there = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.SENT)
+    under_way = said_about.filter(state__in=out_there, expires_at__gt=now)
     under_way.update(expires_at=now)
     return withdrawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,13 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent, pauses, tries
+from messaging import consent, pauses, resending, tries
 from messaging.models import Message
+from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.states import MessageState
+from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move
 from voxanne.model_rows import columns_of, instance_of
@@ -24,6 +27,8 @@ from voxanne.tenancy.scope import org_scope
 ARRIVED = frozenset({"delivered", "read"})
 # Before these nobody knows that Twilio has the text; the first receipt says so.
 OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
+# A text that waits longer is found by the sweeper.
+LONGEST_HINT = timedelta(seconds=20)
 
 SPOKEN_OF = Statement(
     f"""
@@ -68,11 +73,12 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if message is None:
             return False
         is_known = tries.is_known(message, receipt.sid)
+        sure = receipt.sid == message.provider_sid or (not is_known and tries.is_only_one_out(message))
         if not is_known:
             tries.note_sid(message, receipt.sid)
         if not _says_something_new(message, receipt, is_known):
             return False
-        settlement = settlement_of(message, receipt)
+        settlement = settlement_of(message, receipt, sure=sure)
         if message.state != settlement.state:
             return move(Message, org_id, message.pk, settlement)
         if message.provider_sid == receipt.sid:
@@ -88,6 +94,9 @@ def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | No
 
 
 def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:
+    if receipt.status in ARRIVED and message.state in OPEN:
+        # Also after the same text was said to be undelivered: what lies on the phone is not sent again.
+        return True
     if message.provider_sid == receipt.sid:
         known = outcomes.receipt_rank(message.provider_status)
         return not message.provider_status or outcomes.receipt_rank(receipt.status) > known
@@ -98,8 +107,9 @@ def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> b
     return not is_known and (not message.provider_sid or message.state in OPEN)
 
 
-def settlement_of(message: Message, receipt: Receipt) -> Settlement:
-    """Where this word of Twilio's leads, with what it leaves behind. Also for what Twilio's list says."""
+def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settlement:
+    """Where this word of Twilio's leads, with what it leaves behind. Also for what Twilio's list says. ``sure``: no
+    other text of this message may be out there, so that one that did not arrive may be sent again."""
     now = timezone.now()
     columns: dict[str, Any] = {"provider_sid": receipt.sid, "provider_status": receipt.status}
     if message.sent_at is None:
@@ -114,10 +124,33 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
         return Settlement(
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )
+    wait = resending.wait_before_resend(message, receipt.status, receipt.error_code, now) if sure else None
+    if wait is not None and now + wait < message.expires_at:
+        return _once_more(message, receipt, reason, wait, columns)
+    if wait is not None:
+        reason += resending.NO_TIME
     pausing = partial(pauses.pause_for_code, message.org_id, receipt.error_code)
     return Settlement(
         MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
     )
+
+
+def _once_more(
+    message: Message, receipt: Receipt, reason: str, wait: timedelta, columns: dict[str, Any]
+) -> Settlement:
+    """Back in the queue. The SID stays the row's, and its try's: late word of the old try is not word of the new."""
+    again = Settlement(
+        MessageState.QUEUED,
+        uses_attempt=message.state == MessageState.SENDING,
+        columns=columns,
+        error=reason + resending.AGAIN,
+        wait=wait,
+        record=partial(tries.note_fate, message, receipt.sid, receipt.error_code, reason),
+    )
+    if wait > LONGEST_HINT:
+        return again
+    countdown = wait.total_seconds()
+    return again.also(partial(hint_on_commit, SMS_WORK, SMS_QUEUE, message.org_id, message.pk, countdown))
 
 
 def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:

@@ -18,7 +18,7 @@ A list is empty when it shows nothing of the first two kinds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -33,6 +33,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
+from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -46,18 +47,31 @@ MADE_ABOUT_THEN = timedelta(minutes=5)
 LONGEST_DOUBT = timedelta(minutes=15)
 # Messages in these states may still have a text at Twilio that nobody has told us of.
 MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
+# A text whose time is over is looked for this long altogether before a person is asked.
+LONGEST_LOOK = timedelta(hours=1)
+JUST_FAILED = "it has just been failing"
+UNPROVED = (
+    "Its time passed and Twilio could not be asked whether it was sent. Look at Twilio's log; if it is not there, tell"
+    " the patient in another way."
+)
 IN_DOUBT = (
     "Twilio has a text to this number that may be this one, without its words. Look at Twilio's log before it is"
     " sent again."
 )
 
 
+# What a text was given up for without anybody knowing whether it was sent.
+UNPROVEN = (IN_DOUBT, UNPROVED)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's."""
+    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's;
+    ``sure`` where it is this message's beyond doubt, and no other text of it may be out there."""
 
     text: Listed | None
     in_doubt: bool = False
+    sure: bool = False
 
 
 def resolve(message: Message) -> Settlement:
@@ -65,15 +79,29 @@ def resolve(message: Message) -> Settlement:
     least ``MESSAGE_RECONCILE_GAP`` seconds apart: queued again, or expired when its time has passed."""
     try:
         found = _find_at_twilio(message)
+    except CircuitOpen as closed:
+        return _not_asked(message, max(LISTING_WAIT, timedelta(seconds=closed.retry_after)), JUST_FAILED)
     except ListingFailed as error:
-        said = f"Twilio could not be asked yet ({error}); it is asked again."
-        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=said)
+        return _not_asked(message, LISTING_WAIT, str(error))
     if found.in_doubt:
         return _in_doubt(message, timezone.now())
     if found.text is None:
         return _after_empty_list(message, timezone.now())
-    settlement = settlement_of(message, Receipt(found.text.sid, found.text.status, found.text.error_code))
-    return settlement.also(partial(tries.note_sid, message, found.text.sid))
+    word = Receipt(found.text.sid, found.text.status, found.text.error_code)
+    settlement = settlement_of(message, word, sure=found.sure)
+    # The SID first: what else is written down of the try looks for it by its SID.
+    noted = replace(settlement, record=partial(tries.note_sid, message, found.text.sid))
+    return noted if settlement.record is None else noted.also(settlement.record)
+
+
+def _not_asked(message: Message, wait: timedelta, why: str) -> Settlement:
+    """It is asked again, for as long as the text is good for something; then a person is asked."""
+    now = timezone.now()
+    looked_for = now - (message.unknown_since or message.created_at)
+    if now >= message.expires_at and looked_for >= LONGEST_LOOK:
+        return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=UNPROVED)
+    said = f"Twilio could not be asked yet ({why}); it is asked again."
+    return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=said)
 
 
 def _in_doubt(message: Message, now: datetime) -> Settlement:
@@ -101,20 +129,33 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
 
 def _find_at_twilio(message: Message) -> Found:
     """The text at Twilio that is this message and no other message's. Raises ListingFailed."""
-    listed = twilio.sent_to(
-        account_of_clinic(message.org_id),
-        recipient=settings.SMS_REDIRECT_TO or message.recipient,
-        sender=message.sender,
-        since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
-    )
+    account = account_of_clinic(message.org_id)
+    with guarded(Service.TWILIO_API, message.org_id, str(message.pk), is_listing_outage):
+        listed = twilio.sent_to(
+            account,
+            recipient=settings.SMS_REDIRECT_TO or message.recipient,
+            sender=message.sender,
+            since=twilio.earliest_listing(_first_tried(message)),
+        )
     with org_scope(message.org_id):
         taken = tries.taken_sids(item.sid for item in listed)
         # Twilio's times have whole seconds; within one, its list still has the newest first.
         free = sorted((item for item in reversed(listed) if item.sid not in taken), key=_made_at)
         same = [item for item in free if _has_words_of(item, message)]
         if same:
-            return Found(same[0])
+            return Found(same[0], sure=tries.is_only_one_out(message))
         return _among_those_without_words(message, [item for item in free if _shows_no_words(item)])
+
+
+def is_listing_outage(error: Exception) -> bool:
+    """Whether Twilio itself failed to say what it has."""
+    return isinstance(error, ListingFailed) and error.outage
+
+
+def _first_tried(message: Message) -> datetime:
+    """When it may first have left. A moment that lies ahead was written down while our clock was wrong."""
+    at = message.first_attempted_at
+    return message.created_at if at is None or at > timezone.now() else at
 
 
 def _made_at(item: Listed) -> datetime:
@@ -139,14 +180,27 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
     possible = [item for item in wordless if _made_about(item, tried_at)]
     if not possible:
         return Found(None)
+    if any(not _made_about_by_both(item, tried_at) for item in possible):
+        return Found(None, in_doubt=True)
     rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
     if len(possible) < len(rivals):
         return Found(None, in_doubt=True)
-    return Found(possible[rivals.index(message) if message in rivals else 0])
+    mine = possible[rivals.index(message) if message in rivals else 0]
+    return Found(mine, sure=rivals == [message] and len(possible) == 1 and tries.is_only_one_out(message))
 
 
 def _made_about(item: Listed, then: datetime) -> bool:
-    return abs(_made_at(item) - then) <= MADE_ABOUT_THEN
+    """By Twilio's clock, or by ours where they differ."""
+    return any(abs(at - then) <= MADE_ABOUT_THEN for at in _moments(item))
+
+
+def _made_about_by_both(item: Listed, then: datetime) -> bool:
+    """Where one clock says so and the other does not, one of them was wrong, and nobody knows which."""
+    return all(abs(at - then) <= MADE_ABOUT_THEN for at in _moments(item))
+
+
+def _moments(item: Listed) -> tuple[datetime, datetime]:
+    return _made_at(item), item.ours_at or _made_at(item)
 
 
 def _missing_one(message: Message) -> dict[Message, datetime]:

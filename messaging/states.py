@@ -87,10 +87,17 @@ LIFECYCLE = Lifecycle(
             }
         ),
         MessageState.SENT: frozenset(
-            {MessageState.DELIVERED, MessageState.DEAD_LETTER, MessageState.SUPPRESSED}
+            {
+                MessageState.DELIVERED,
+                MessageState.DEAD_LETTER,
+                MessageState.SUPPRESSED,
+                # Reported undelivered for a reason that passes: it is sent once more.
+                MessageState.QUEUED,
+            }
         ),
         MessageState.DEAD_LETTER: frozenset(
-            {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}
+            # Given up in doubt, and then somebody knows that it was sent.
+            {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED, MessageState.SENT}
         ),
         MessageState.DELIVERED: frozenset(),
         MessageState.SUPPRESSED: frozenset(),

@@ -49,7 +49,7 @@ FROM clinic, wanted LEFT JOIN begun ON begun.id = wanted.id
 )
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = given.outcome, http_status = given.http_status,
-       error_code = given.error_code, error = given.error, provider_sid = given.sid
+       error_code = given.error_code, error = given.error, provider_sid = coalesce(nullif(given.sid, ''), provider_sid)
 FROM unnest(%(ids)s::uuid[], %(outcomes)s::text[], %(http_statuses)s::smallint[], %(error_codes)s::integer[],
             %(errors)s::text[], %(sids)s::text[]) AS given (id, outcome, http_status, error_code, error, sid)
 WHERE delivery_attempts.id = given.id
@@ -94,7 +94,7 @@ def forget(tried: Mapping[UUID, Message]) -> None:
 
 
 def end(ended: Sequence[tuple[UUID, Answer]]) -> None:
-    """Completes tries with what came of each."""
+    """Completes tries with what came of each. A SID that a receipt told meanwhile stays, when the answer was lost."""
     answers = [answer for _, answer in ended]
     END.run(
         {
@@ -119,6 +119,18 @@ def note_sid(message: Message, sid: str) -> None:
     if newest is not None:
         newest.provider_sid = sid
         newest.save(update_fields=["provider_sid"])
+
+
+def note_fate(message: Message, sid: str, code: int | None, reason: str) -> None:
+    """Keeps with the try that Twilio took under this SID what became of it later: the next one has its own fate."""
+    message.tries.filter(provider_sid=sid).update(error_code=code, error=reason)
+
+
+def is_only_one_out(message: Message) -> bool:
+    """Whether at most one try may have left a text at Twilio of which we do not know the SID: then word of such a text
+    is word of that try."""
+    out = message.tries.filter(provider_sid="", outcome__in=("", TryOutcome.LOST.value))
+    return out.count() == 1
 
 
 def taken_sids(sids: Iterable[str]) -> set[str]:

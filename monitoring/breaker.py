@@ -29,6 +29,9 @@ from monitoring.redis_link import RedisAway
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
+OUTAGES = (
+    requests.Timeout, requests.ConnectionError, requests.exceptions.ChunkedEncodingError, TimeoutError, ConnectionError,
+)  # fmt: skip
 
 
 class Service(StrEnum):
@@ -129,7 +132,7 @@ def is_outage(error: Exception) -> bool:
     status = status_of(error)
     if status is not None:
         return is_outage_status(status)
-    return isinstance(error, requests.Timeout | requests.ConnectionError | TimeoutError | ConnectionError)
+    return isinstance(error, OUTAGES)
 
 
 def is_outage_status(status: int) -> bool:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from django.conf import settings
+
 FAILURES_TO_OPEN = 3
 WINDOW_SECONDS = 60.0
-COOL_DOWN_SECONDS = 30.0
+COOL_DOWN_SECONDS = float(settings.BREAKER_COOL_DOWN_SECONDS)
 # A probe whose worker died is replaced after this long; it outlives every provider's time-outs.
 PROBE_SECONDS = 30.0
 # While another's probe is under way, ask again this soon.

@@ -37,6 +37,10 @@ COUNTED = (
 # Read from the database when somebody asks; see gauges.py.
 WEBHOOKS = Metric("webhooks", "Webhooks by state.", ("state",))
 MESSAGES = Metric("messages", "Messages by state; settled ones of the last 24 hours.", ("state",))
+MESSAGES_WITHOUT_RECEIPT = Metric(
+    "messages_without_receipt",
+    "Texts of three to four days ago of which nobody ever said whether they arrived.",
+)
 OLDEST_WAITING = Metric(
     "oldest_waiting_seconds", "How long the oldest due piece of work has waited.", ("work",)
 )
@@ -49,7 +53,10 @@ CALLS_REPORTED = Metric(
     "calls_reported_share", "Of the calls ended in 24 hours: the share whose report came by itself."
 )
 
-GAUGES = (WEBHOOKS, MESSAGES, OLDEST_WAITING, BREAKER_STATE, HEARTBEAT_AGE, CALENDAR_LAG, CALLS_REPORTED)
+GAUGES = (
+    WEBHOOKS, MESSAGES, MESSAGES_WITHOUT_RECEIPT, OLDEST_WAITING, BREAKER_STATE, HEARTBEAT_AGE, CALENDAR_LAG,
+    CALLS_REPORTED,
+)  # fmt: skip
 
 
 def observe_booking(outcome: str, seconds: float) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from monitoring.alerts import Severity, alert
 from monitoring.aside import aside
-from monitoring.circuits import COOL_DOWN_SECONDS, CircuitState, Level, Transition
+from monitoring.circuits import COOL_DOWN_SECONDS, PLATFORM, CircuitState, Level, Transition
 from monitoring.models import BreakerTransition
 from voxanne.tenancy.scope import platform_scope
 
@@ -47,19 +47,26 @@ def _write(service: str, org_id: UUID | None, transition: Transition, shared: bo
 
 
 def _tell(service: str, org_id: UUID | None, transition: Transition) -> None:
-    whose = f"for clinic {org_id}" if transition.level == Level.CLINIC else "for every clinic"
+    whose, name = _whose(org_id, transition.level)
     facts: dict[str, str | int] = {"service": service, "cool_down_seconds": round(COOL_DOWN_SECONDS)}
     if transition.state == CircuitState.OPEN:
         severity = Severity.WARNING if transition.level == Level.CLINIC else Severity.CRITICAL
         alert(
             severity,
-            f"breaker:{service}:{org_id or 'all'}",
+            f"breaker:{service}:{name}",
             f"{service} is failing {whose}; calls wait.",
             **facts,
         )
     elif transition.state == CircuitState.CLOSED:
-        fingerprint = f"breaker-closed:{service}:{org_id or 'all'}"
+        fingerprint = f"breaker-closed:{service}:{name}"
         alert(Severity.INFO, fingerprint, f"{service} works again {whose}.", service=service)
+
+
+def _whose(org_id: UUID | None, level: Level) -> tuple[str, str]:
+    """Whose calls wait, in words and as a name. The platform's own calls have a circuit like a clinic's."""
+    if level == Level.SERVICE:
+        return "for every clinic", "all"
+    return (f"for clinic {org_id}", str(org_id)) if org_id else ("for our own calls", PLATFORM)
 
 
 def forget_old() -> int:

@@ -96,6 +96,7 @@ RECORDING_MOST_BYTES = env.integer("RECORDING_MOST_BYTES", 128 * 1024 * 1024)
 # An `unknown` text is sent again only after two empty look-ups this many seconds apart.
 MESSAGE_RECONCILE_GAP = env.integer("MESSAGE_RECONCILE_GAP", 60)
 MESSAGE_LEASE_SECONDS = env.integer("MESSAGE_LEASE_SECONDS", 30)
+BREAKER_COOL_DOWN_SECONDS = env.integer("BREAKER_COOL_DOWN_SECONDS", 30)
 
 # --- Applications -------------------------------------------------------------------------------
 

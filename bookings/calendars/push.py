@@ -6,6 +6,7 @@ before: a live visit's event is there, a cancelled one's is gone. So running it 
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from django.utils import timezone
 from bookings.calendars.google import client as google
 from bookings.models import CalendarConnection, CalendarPush
 from bookings.states import LIVE_STATES, PushState
+from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind, move
@@ -29,6 +31,9 @@ CALENDAR_QUEUE = "calendar"
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
 LEASE = timedelta(seconds=60)
+# After a cool-down the waiting events do not all come in the same instant.
+SPREAD_SECONDS = 5.0
+FAILING = "Google has just been failing; the calendar is brought up to date by itself."
 
 # No connection, no row. A visit that changed while its event was being written is queued anew: the writer's
 # claim no longer holds, so its settlement is ignored.
@@ -101,10 +106,14 @@ def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
         return Settlement(PushState.DEAD, error="The calendar needs to be connected again.")
     session = google.Session(prepared.calendar)
     try:
-        if prepared.wanted:
-            session.put(prepared.event)
-        else:
-            session.remove(prepared.event.id)
+        with guarded(Service.GOOGLE_CALENDAR_EVENTS, push.org_id, str(push.pk), _is_outage):
+            if prepared.wanted:
+                session.put(prepared.event)
+            else:
+                session.remove(prepared.event.id)
+    except CircuitOpen as closed:
+        wait = timedelta(seconds=closed.retry_after + random.uniform(0, SPREAD_SECONDS))  # noqa: S311  (spreads load)
+        return Settlement(PushState.QUEUED, error=FAILING, wait=wait, uses_attempt=False)
     except google.CalendarFault as fault:
         return _after_fault(push, prepared, fault)
     finally:
@@ -115,6 +124,10 @@ def push_event(push: CalendarPush, prepared: Prepared) -> Settlement:
         "pushed_at": timezone.now(),
     }
     return Settlement(PushState.DONE, columns=columns)
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, google.CalendarFault) and error.outage
 
 
 def _after_fault(push: CalendarPush, prepared: Prepared, fault: google.CalendarFault) -> Settlement:

@@ -14,6 +14,8 @@ from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, o
 from messaging.admin.numbers import whole_or_masked
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
+from messaging.admin.unknown import FITS, UnknownActs, looked_up
+from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageState
@@ -67,7 +69,7 @@ class DeliveryAttemptInline(ReadOnlyTabular):
 
 
 @admin.register(Message)
-class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
+class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     list_display = (
         clock("Written", "created_at"),
         "kind",
@@ -89,7 +91,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     search_help_text = "A contact's name, or a number or its last digits"
     ordering = ("-created_at",)
     actions = ("redrive_selected", "discard_selected")
-    actions_detail = ("redrive", "discard")
+    actions_detail = ("redrive", "discard", "mark_sent", "send_anyway")
     inlines = (DeliveryAttemptInline,)
     readonly_fields = (
         "state_badge",
@@ -99,10 +101,12 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         "said",
         "size",
         "why",
+        "being_looked_up",
         "written_at",
         "turn_told",
         "sent_at_told",
         "delivered_at_told",
+        "receipt_asked_told",
         "dead_lettered_at_told",
         "expires_at_told",
     )
@@ -116,6 +120,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "kind",
                         "state_badge",
                         "why",
+                        *(["being_looked_up"] if obj and looked_up(obj) else []),
                         whole_or_masked(request, obj, "recipient"),
                         "to_contact",
                         "to_subject",
@@ -132,6 +137,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "turn_told",
                         "sent_at_told",
                         "delivered_at_told",
+                        "receipt_asked_told",
                         "dead_lettered_at_told",
                         "expires_at_told",
                     ]
@@ -153,11 +159,12 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         ]
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [*super().get_list_display(request), buttons(request, "messaging_message", ROW_BUTTONS)]
+        shown_buttons = (*ROW_BUTTONS, *BUTTONS_OF_UNKNOWN)
+        return [*super().get_list_display(request), buttons(request, "messaging_message", shown_buttons)]
 
     def fits(self, act: str, row: Message) -> bool:
-        """Only a dead letter can be redriven or discarded."""
-        return is_dead(row)
+        """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
+        return FITS.get(act, is_dead)(row)
 
     state_badge = badge("State", "state", STATE_TONES)
 
@@ -192,6 +199,10 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     def why(self, message: Message) -> str:
         return reason(message)
 
+    @shown("Being looked up")
+    def being_looked_up(self, message: Message) -> str:
+        return looked_up(message)
+
     @shown("Written")
     def written_at(self, message: Message) -> str:
         return clinic_time(message, message.created_at)
@@ -207,6 +218,10 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     @shown("Delivered")
     def delivered_at_told(self, message: Message) -> str:
         return clinic_time(message, message.delivered_at)
+
+    @shown("Twilio asked for its fate")
+    def receipt_asked_told(self, message: Message) -> str:
+        return clinic_time(message, message.receipt_asked_at)
 
     @shown("Given up")
     def dead_lettered_at_told(self, message: Message) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from messaging.models import Message
+from messaging.silent import ASKED_FOR
 from messaging.states import MessageState
 
 # Where nothing more particular is known.
@@ -29,8 +30,16 @@ OVERDUE = timedelta(seconds=30)
 HELD_UP = "It is due and waits for the background work, which is behind or has stopped."
 
 
+NEVER_TOLD = "The carrier has it and never said whether it arrived; ask the patient if it matters."
+
+
 def reason(message: Message) -> str:
     state = MessageState(message.state)
+    if (
+        state == MessageState.SENT
+        and (message.first_attempted_at or message.created_at) < timezone.now() - ASKED_FOR
+    ):
+        return NEVER_TOLD
     if state == MessageState.QUEUED and message.next_attempt_at < timezone.now() - OVERDUE:
         return HELD_UP
     return OF_STATE[state] if state in GOOD else (message.last_error or OF_STATE[state])

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """A sender's pace, a text's place in it, and whose turn it is."""
 
-    dependencies = [("messaging", "0061_texts_to_read")]
+    dependencies = [("messaging", "0070_unknown_and_silent")]
 
     operations = [
         migrations.AddField(

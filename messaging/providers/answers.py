@@ -20,7 +20,8 @@ class TryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One try's outcome; ``retry_after`` in seconds when the provider named one."""
+    """One try's outcome; ``retry_after`` in seconds when the provider named one. ``outage``: the provider failed, not
+    the request (time-outs, broken and refused connections, 429, 5xx)."""
 
     outcome: TryOutcome
     sid: str = ""
@@ -29,18 +30,25 @@ class Answer:
     error_code: int | None = None
     error: str = ""
     retry_after: float | None = None
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A message that the provider says it has."""
+    """A message that the provider says it has. ``ours_at`` is ``created_at`` by our clock, where the provider's goes
+    differently."""
 
     sid: str
     status: str
     body: str
     created_at: datetime | None
     error_code: int | None = None
+    ours_at: datetime | None = None
 
 
 class ListingFailed(RuntimeError):
-    """The provider could not be asked what it has; ask again later."""
+    """The provider could not be asked what it has; ask again later. ``outage``: it failed itself."""
+
+    def __init__(self, said: str, *, outage: bool = False) -> None:
+        super().__init__(said)
+        self.outage = outage

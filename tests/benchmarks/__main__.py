@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import ceiling, texts, webhooks, wishes
+from tests.benchmarks import ceiling, decisions, texts, webhooks, wishes
 from tests.benchmarks.load import Measured, http_request, run_clients
 from tests.benchmarks.stack import PROJECT_ROOT, Stack, proportional_set_megabytes, running_stack
 
@@ -55,6 +55,7 @@ def main() -> int:
         become_django(stack)
         table = Table()
         measure_memory(table, stack)
+        measure_breaker(table, scale)
         measure_bookings(table, stack, scale)
         measure_availability(table, stack, scale)
         measure_webhooks(table, stack, scale)
@@ -88,6 +89,17 @@ def measure_memory(table: Table, stack: Stack) -> None:
     time.sleep(5)
     megabytes = proportional_set_megabytes(stack.pid)
     table.add("memory at rest", f"{megabytes:.0f} MB", "", "<= 700 MB", megabytes <= 700)
+
+
+def measure_breaker(table: Table, scale: float) -> None:
+    taken = decisions.measure(int(10_000 * scale))
+    table.add(
+        "breaker decision",
+        f"p50 {taken.p50:.2f}  p99 {taken.p99:.2f} ms",
+        f"Redis ping p50 {taken.ping_p50:.2f}  p99 {taken.ping_p99:.2f} ms",
+        "p99 <= 1 ms",
+        taken.p99 <= 1,
+    )
 
 
 def _null(port: int, clients: int, each: int) -> Measured:

@@ -14,9 +14,18 @@ from django.conf import settings as product
 from django.utils import timezone
 
 from bookings.booking import Booked, cancel
-from bookings.calendars.push import CALENDAR_PUSH, FIRST_WAIT, LONGEST_WAIT, queue_push
+from bookings.calendars.push import (
+    CALENDAR_PUSH,
+    FAILING,
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    SPREAD_SECONDS,
+    queue_push,
+)
 from bookings.models import Appointment, CalendarConnection, CalendarPush
 from bookings.states import PushState
+from monitoring import transitions
+from monitoring.circuits import COOL_DOWN_SECONDS
 from tests.bookings.clinic_day import ClinicDay
 from tests.clinics import Clinic
 from tests.messaging.broken_servers import answering_json, serving
@@ -237,6 +246,31 @@ def test_a_google_that_is_down_is_asked_ever_more_rarely_and_nothing_is_lost(cal
     with later(9 * 600):
         assert calendar.push().state == PushState.DONE
     assert len(calendar.shown()) == 1
+
+
+def test_a_google_that_fails_visit_after_visit_is_left_alone_for_a_while(
+    calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transitions, "note", lambda *_, **__: None)
+    calendar.fault("server_error", match={"path": "events"})
+    for hour in range(9, 13):
+        calendar.day.book(f"{hour:02d}:00")
+    settled = [calendar.push() for _ in range(4)]
+    assert [one.uses_attempt for one in settled] == [True, True, True, False]
+    waits = settled[3]
+    assert (waits.state, waits.error) == (PushState.QUEUED, FAILING)
+    assert timedelta(seconds=25) < waits.wait < timedelta(seconds=COOL_DOWN_SECONDS + SPREAD_SECONDS)
+    asked = calendar.sandbox.control("/requests?service=google&path=events")
+    assert len(asked) == 3, "the fourth was not asked for"
+
+
+def test_a_grant_that_is_gone_is_no_outage(calendar: Calendar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "note", lambda *_, **__: None)
+    calendar.fault("refused_permanent", status=403, match={"path": "events"})
+    for hour in range(9, 13):
+        calendar.day.book(f"{hour:02d}:00")
+    for _ in range(4):
+        assert calendar.push().uses_attempt
 
 
 def test_a_token_service_that_is_down_is_asked_once_a_try(calendar: Calendar) -> None:

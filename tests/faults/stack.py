@@ -37,8 +37,9 @@ Say = Callable[[str], None]
 STARTED = ("sandbox", "web", "worker", "beat")
 # What of the caller's environment reaches the stack; servers, ports and providers are the stack's own.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "TERM")
-# Settings that shorten the waits of a run; production waits 60 s between two looks and holds a text for 30 s.
-GAP_SECONDS, LEASE_SECONDS = 5, 15
+# Settings that shorten the waits of a run; production waits 60 s between two looks, holds a text for 30 s, and lets a
+# service that failed rest for 30 s.
+GAP_SECONDS, LEASE_SECONDS, COOL_DOWN_SECONDS = 5, 15, 5
 READY_SECONDS = 60.0
 # A gate of the sandbox's, which can be shut: the way to Twilio.
 TWILIO_PORT = "TWILIO_PORT"
@@ -198,6 +199,7 @@ def _own_environment(data: Path) -> StackOptions:
     os.environ["VOXANNE_DATA_DIR"] = str(data)
     os.environ["MESSAGE_RECONCILE_GAP"] = str(GAP_SECONDS)
     os.environ["MESSAGE_LEASE_SECONDS"] = str(LEASE_SECONDS)
+    os.environ["BREAKER_COOL_DOWN_SECONDS"] = str(COOL_DOWN_SECONDS)
     return stack_options()
 
 

@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from messaging import circuit
+from monitoring import breaker, transitions
+from monitoring.circuits_in_redis import CircuitsInRedis
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk
 from tests.sandbox.conftest import sandbox, sandbox_process
@@ -12,6 +16,21 @@ from tests.sandbox.running import RunningSandbox
 from tests.tenancy.kept_clean import leave_nothing, quick_passwords
 
 __all__ = ["leave_nothing", "quick_passwords", "sandbox", "sandbox_process"]
+
+
+@pytest.fixture(autouse=True)
+def circuits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Circuits that go by the test's clock, and what became of them: level, state. They are not written down: that
+    is done on another thread, which sees no test's rows."""
+    seen: list[tuple[str, str]] = []
+    monkeypatch.setattr(breaker, "shared", CircuitsInRedis(clock=lambda: timezone.now().timestamp()))
+    monkeypatch.setattr(circuit, "_put_off_at", {})
+    monkeypatch.setattr(
+        transitions,
+        "note",
+        lambda service, org_id, made, *, shared: seen.append((made.level.value, made.state.value)),
+    )
+    return seen
 
 
 @pytest.fixture

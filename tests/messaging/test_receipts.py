@@ -84,7 +84,7 @@ def test_a_delivered_text_may_be_read_but_not_undelivered(desk: Desk) -> None:
     message = sent(desk)
     word(desk, message, "delivered")
     for status in ("undelivered", "failed", "sent"):
-        assert not word(desk, message, status, code=30003)
+        assert not word(desk, message, status, code=30005)
     assert desk.now(message).state == MessageState.DELIVERED
     word(desk, message, "read")
     assert (desk.now(message).state, desk.now(message).provider_status) == (MessageState.DELIVERED, "read")
@@ -139,7 +139,7 @@ def test_a_receipt_settles_a_text_whose_answer_never_came(
     desk: Desk, state: MessageState, status: str, ends: MessageState
 ) -> None:
     message = put(desk, desk.write(), state)
-    assert word(desk, message, status, code=30003 if status == "undelivered" else None)
+    assert word(desk, message, status, code=30005 if status == "undelivered" else None)
     row = desk.now(message)
     assert (row.state, row.provider_sid) == (ends, FIRST)
     assert row.sent_at is not None
@@ -175,7 +175,7 @@ def test_the_number_that_came_to_light_is_kept_with_the_try(desk: Desk) -> None:
 def redriven(desk: Desk) -> Message:
     """A text whose first try was undelivered, and which a person put back in the queue."""
     message = tried(desk, desk.write(), FIRST)
-    assert word(desk, message, "undelivered", code=30003)
+    assert word(desk, message, "undelivered", code=30005)
     assert work.redrive(Message, desk.clinic.id, message.pk)
     return desk.now(message)
 
@@ -185,29 +185,29 @@ def test_late_word_of_a_try_that_was_judged_leaves_a_redriven_text_in_the_queue(
     desk: Desk, status: str
 ) -> None:
     message = redriven(desk)
-    assert not word(desk, message, status, code=30003)
+    assert not word(desk, message, status, code=30005)
     assert desk.now(message).state == MessageState.QUEUED
 
 
 @pytest.mark.parametrize("status", ["sent", "undelivered"])
 def test_late_word_of_an_earlier_try_does_not_end_a_later_one(desk: Desk, status: str) -> None:
     message = tried(desk, redriven(desk), SECOND)
-    assert not word(desk, message, status, code=30003)
+    assert not word(desk, message, status, code=30005)
     assert (desk.now(message).state, desk.now(message).provider_sid) == (MessageState.SENT, SECOND)
 
 
 def test_late_word_of_an_earlier_try_leaves_a_text_redriven_twice_in_the_queue(desk: Desk) -> None:
     message = tried(desk, redriven(desk), SECOND)
-    assert word(desk, message, "undelivered", SECOND, code=30003)
+    assert word(desk, message, "undelivered", SECOND, code=30005)
     assert work.redrive(Message, desk.clinic.id, message.pk)
     for status in ("sending", "sent", "undelivered"):
-        assert not word(desk, message, status, FIRST, code=30003)
+        assert not word(desk, message, status, FIRST, code=30005)
     assert desk.now(message).state == MessageState.QUEUED
 
 
 def test_an_earlier_try_that_arrived_after_all_ends_the_matter(desk: Desk) -> None:
     message = tried(desk, redriven(desk), SECOND)
-    assert word(desk, message, "undelivered", SECOND, code=30003)
+    assert word(desk, message, "undelivered", SECOND, code=30005)
     assert word(desk, message, "delivered", FIRST)
     assert desk.now(message).state == MessageState.DELIVERED
 
@@ -216,7 +216,7 @@ def test_word_of_a_lost_try_does_not_end_the_one_that_was_taken(desk: Desk) -> N
     """It was lost, looked for in vain and sent again; now the first one surfaces."""
     message = tried(desk, desk.write(), SECOND)
     for status in ("sent", "undelivered"):
-        assert not word(desk, message, status, THIRD, code=30003)
+        assert not word(desk, message, status, THIRD, code=30005)
     assert (desk.now(message).state, desk.now(message).provider_sid) == (MessageState.SENT, SECOND)
     assert word(desk, message, "delivered", THIRD)
     assert desk.now(message).state == MessageState.DELIVERED

@@ -170,7 +170,7 @@ def test_an_empty_list_of_an_earlier_uncertainty_does_not_count(desk: Desk) -> N
     desk.look_up()
     assert desk.now(message).first_empty_list_at is not None
     # Word comes after all, a person sends it again, and the worker dies at that.
-    apply_receipt(desk.clinic.id, message.pk, Receipt("SM" + "a" * 32, "undelivered", 30003))
+    apply_receipt(desk.clinic.id, message.pk, Receipt("SM" + "a" * 32, "undelivered", 30005))
     assert work.redrive(Message, desk.clinic.id, message.pk)
     with later(GAP * 5):
         work.claim(SMS_DELIVERY, desk.clinic.id, message.pk)
@@ -270,7 +270,7 @@ def test_a_text_redriven_for_the_second_time_is_not_taken_for_its_first_try(desk
     for turn in range(2):
         with later(GAP * turn):
             desk.send(message)
-        word = Receipt(desk.now(message).provider_sid, "undelivered", 30003)
+        word = Receipt(desk.now(message).provider_sid, "undelivered", 30005)
         assert apply_receipt(desk.clinic.id, message.pk, word)
         assert work.redrive(Message, desk.clinic.id, message.pk)
     desk.sandbox.fault("connection_reset", count=1)

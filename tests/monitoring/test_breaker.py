@@ -22,6 +22,7 @@ from monitoring.breaker import (
     record_failure,
     record_success,
 )  # fmt: skip
+from monitoring.circuits import CircuitState, Level, Transition
 from monitoring.circuits_in_memory import CircuitsInMemory
 from monitoring.circuits_in_redis import CircuitsInRedis
 from monitoring.models import BreakerTransition
@@ -77,6 +78,7 @@ def fail(times: int, error: Exception, service: Service = Service.TWILIO_SMS) ->
         requests.ConnectTimeout(),
         requests.ReadTimeout(),
         requests.ConnectionError(),
+        requests.exceptions.ChunkedEncodingError(),
         TimeoutError(),
         ConnectionResetError(),
         Answered(429),
@@ -217,6 +219,26 @@ def test_transitions_are_written_once_and_alerted(monkeypatch: pytest.MonkeyPatc
         ("vapi_api", "clinic", "open", True)
     ]
     assert said == [(Severity.WARNING, f"breaker:vapi_api:{clinic.id}")]
+
+
+@pytest.mark.parametrize(
+    ("level", "org_id", "title", "name"),
+    [
+        (Level.SERVICE, ORG, "vapi_api is failing for every clinic; calls wait.", "all"),
+        (Level.CLINIC, ORG, f"vapi_api is failing for clinic {ORG}; calls wait.", str(ORG)),
+        (Level.CLINIC, None, "vapi_api is failing for our own calls; calls wait.", "platform"),
+    ],
+)
+def test_an_alert_says_whose_calls_wait(
+    monkeypatch: pytest.MonkeyPatch, level: Level, org_id: uuid.UUID | None, title: str, name: str
+) -> None:
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        transitions, "alert", lambda _, fingerprint, text, **__: said.append((fingerprint, text))
+    )
+    monkeypatch.setattr(transitions, "aside", lambda *_: None)
+    transitions.note("vapi_api", org_id, Transition(level, CircuitState.OPEN), shared=True)
+    assert said == [(f"breaker:vapi_api:{name}", title)]
 
 
 @pytest.mark.django_db

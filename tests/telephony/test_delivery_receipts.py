@@ -260,9 +260,9 @@ def test_an_opt_out_told_by_the_carrier_is_entered_in_the_ledger(message: Messag
     ],
 )
 def test_the_first_final_word_stands(message: Message, first: str, second: str, state: MessageState) -> None:
-    report(message, first, ErrorCode="30003")
+    report(message, first, ErrorCode="30005")
     before = now_is(message)
-    assert report(message, second, ErrorCode="30003") == 204
+    assert report(message, second, ErrorCode="30005") == 204
     assert (now_is(message).state, now_is(message).error_code) == (state, before.error_code)
 
 

@@ -59,6 +59,9 @@ def _prepared(kind: WorkKind[Work], rows: list[Work]) -> Taken[Work]:
     prepared = kind.prepare_all(rows) if kind.prepare_all is not None else [kind.prepare(row) for row in rows]
     known = [(row, found) for row, found in zip(rows, prepared, strict=True) if isinstance(found, Settlement)]
     _swap(known)
+    for _, settlement in known:
+        if settlement.record is not None:
+            settlement.record()
     to_do = [
         (row, found) for row, found in zip(rows, prepared, strict=True) if not isinstance(found, Settlement)
     ]

@@ -51,6 +51,7 @@ class WorkKind(Generic[Work]):
     ``resolve``, where given, is asked about rows in the ``lost`` state that are due.
     ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
     somebody else's, but what the late worker did or learnt may matter to it.
+    ``let_go`` hears of a row whose lease ran out before its work began, with what ``prepare`` took up for it.
     ``gives_way`` is how many seconds a row may wait while callers on this machine are being answered.
     ``lane`` names the column that goes before the waiting, lowest first. A kind that has one is worked off by a pump
     (``pump.py``): several rows at a time, the clinics taking turns in each lane. ``prepare_all`` then does for rows of
@@ -66,6 +67,7 @@ class WorkKind(Generic[Work]):
     resolve: Callable[[Work], Settlement | None] | None = None
     order: tuple[str, ...] = ("next_attempt_at",)
     overtaken: Callable[[Work, Settlement], None] | None = None
+    let_go: Callable[[Work, Any], None] | None = None
     gives_way: float = 0.0
     lane: str = ""
     prepare_all: Callable[[list[Work]], list[Any]] | None = None
@@ -167,6 +169,8 @@ def performed(kind: WorkKind[Work], claimed: Claimed[Work]) -> Settlement | None
     row = claimed.row
     if row.claimed_until is None or row.claimed_until <= timezone.now():
         logger.warning("lease_over_before_work_began", kind=kind.name, id=str(row.pk))
+        if kind.let_go is not None:
+            kind.let_go(row, claimed.prepared)
         return None
     try:
         return kind.perform(row, claimed.prepared)

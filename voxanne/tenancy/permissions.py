@@ -31,7 +31,7 @@ CLINIC_SETUP = frozenset(
 )
 ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
 ACTIONS_ON_MESSAGES = frozenset(
-    {"redrive_message", "discard_message", "pause_senderaccount", "replay_webhookdelivery"}
+    {"redrive_message", "discard_message", "decide_message", "pause_senderaccount", "replay_webhookdelivery"}
 )
 # What patients said, in their own voices.
 SPOKEN = frozenset({"recording"})

@@ -21,21 +21,35 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials
 from requests.adapters import HTTPAdapter
 
-from bookings.calendars.google.errors import CalendarOutcome, outcome_of_response, reasons_in
+from bookings.calendars.google.errors import RATE_REASONS, CalendarOutcome, outcome_of_response, reasons_in
 from bookings.models import CalendarConnection
+from monitoring.breaker import is_outage, is_outage_status
 from voxanne.outgoing import keep_proxies
 
 # The token service's words for "your program is not welcome": nothing that a clinic could mend by reconnecting.
 REFUSED_CLIENT = frozenset({"invalid_client", "unauthorized_client", "deleted_client", "disabled_client"})
+# The status of every refusal by the token service (RFC 6749, 5.2); google-auth does not tell it.
+REFUSED_REFRESH = 400
 
 
 class CalendarFault(RuntimeError):
-    """Google did not do it. ``permanent``: trying again is useless; ``needs_reauth``: a person must reconnect."""
+    """Google did not do it. ``permanent``: trying again is useless; ``needs_reauth``: a person must reconnect;
+    ``outage``: Google failed, not the request; ``status``: of the answer, where there was one."""
 
-    def __init__(self, message: str, *, permanent: bool = False, needs_reauth: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        needs_reauth: bool = False,
+        outage: bool = False,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.needs_reauth = needs_reauth
+        self.outage = outage
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,13 @@ class Event:
             "extendedProperties": {"private": dict(self.private)},
             "reminders": {"useDefault": False},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: CalendarOutcome
+    status: int
+    outage: bool
 
 
 class OneTry(Request):
@@ -120,32 +141,39 @@ class Session:
 
     def put(self, event: Event) -> None:
         """Inserts the event, or brings the one of this id up to date. Raises CalendarFault."""
-        outcome = self._ask("POST", f"{self._events}?sendUpdates=none", event.body())
-        if outcome is CalendarOutcome.ALREADY_THERE:
-            outcome = self._ask("PUT", f"{self._events}/{event.id}?sendUpdates=none", event.body())
-        self._require(outcome, CalendarOutcome.DONE)
+        answer = self._ask("POST", f"{self._events}?sendUpdates=none", event.body())
+        if answer.outcome is CalendarOutcome.ALREADY_THERE:
+            answer = self._ask("PUT", f"{self._events}/{event.id}?sendUpdates=none", event.body())
+        self._require(answer, CalendarOutcome.DONE)
 
     def remove(self, event_id: str) -> None:
         """Removes the event; one that is gone already counts as removed. Raises CalendarFault."""
-        outcome = self._ask("DELETE", f"{self._events}/{event_id}?sendUpdates=none", None)
-        self._require(outcome, CalendarOutcome.DONE, CalendarOutcome.GONE)
+        answer = self._ask("DELETE", f"{self._events}/{event_id}?sendUpdates=none", None)
+        self._require(answer, CalendarOutcome.DONE, CalendarOutcome.GONE)
 
-    def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> CalendarOutcome:
+    def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> _Answer:
         try:
             response = self._http.request(method, url, json=body, timeout=settings.GOOGLE_TIMEOUT)
         except RefreshError as error:
             raise _refused_refresh(error) from error
         except (TransportError, GoogleAuthError, requests.RequestException) as error:
-            raise CalendarFault(f"Google could not be reached ({type(error).__name__}).") from error
-        return outcome_of_response(response.status_code, _json(response))
+            said = f"Google could not be reached ({type(error).__name__})."
+            raise CalendarFault(said, outage=isinstance(error, TransportError) or is_outage(error)) from error
+        status, body_given = response.status_code, _json(response)
+        # Google words too many requests as 403 or 429, and means the same.
+        outage = is_outage_status(status) or (status == 403 and bool(reasons_in(body_given) & RATE_REASONS))
+        return _Answer(outcome_of_response(status, body_given), status, outage)
 
-    def _require(self, outcome: CalendarOutcome, *wanted: CalendarOutcome) -> None:
+    def _require(self, answer: _Answer, *wanted: CalendarOutcome) -> None:
+        outcome = answer.outcome
         if outcome in wanted:
             return
         raise CalendarFault(
             f"Google answered: {outcome.value}.",
             permanent=outcome in (CalendarOutcome.PERMANENT, CalendarOutcome.GONE),
             needs_reauth=outcome is CalendarOutcome.REAUTHORISE,
+            outage=answer.outage,
+            status=answer.status,
         )
 
 
@@ -153,8 +181,11 @@ def _refused_refresh(error: RefreshError) -> CalendarFault:
     refused = reasons_in(error.args[1] if len(error.args) > 1 else None) & REFUSED_CLIENT
     if refused:
         said = ", ".join(sorted(refused))
-        return CalendarFault(f"Google refuses our client ({said}): check GOOGLE_CLIENT_ID and its secret.")
-    return CalendarFault("Google no longer accepts this connection.", needs_reauth=True)
+        told = f"Google refuses our client ({said}): check GOOGLE_CLIENT_ID and its secret."
+        return CalendarFault(told, status=REFUSED_REFRESH)
+    return CalendarFault(
+        "Google no longer accepts this connection.", needs_reauth=True, status=REFUSED_REFRESH
+    )
 
 
 def _json(response: requests.Response) -> dict[str, Any]:

@@ -10,12 +10,14 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
@@ -24,10 +26,17 @@ from twilio.rest import Client
 from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
+from monitoring.breaker import is_outage, is_outage_status
 from voxanne.outgoing import keep_proxies
 
 PAGE_SIZE = 200
+# A phone that got so many texts from one sender within minutes is not one that we know; what of the list was not read
+# may be the text that is looked for.
+MOST_LISTED = 5_000
+# A messaging service's SID stands where a number would: Twilio then picks the number.
+SERVICE = "MG"
 LONGEST_VALIDITY = 36_000
+NOT_FOUND = 404
 # A header may name any number; beyond a day it says nothing that an operator would not have to look at.
 LONGEST_RETRY_AFTER = 86_400.0
 LOOKED_UP = "it is being looked up at Twilio and not sent again meanwhile."
@@ -60,7 +69,8 @@ class TimedAdapter(HTTPAdapter):
 
 
 class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types for it
-    """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering ``Retry-After``."""
+    """Twilio's HTTP client with a time-out, sent to ``TWILIO_API_BASE_URL``, remembering of the last answer its
+    status, its ``Retry-After``, and how far its clock is ahead of ours."""
 
     def __init__(self) -> None:
         super().__init__(timeout=sum(settings.TWILIO_TIMEOUT), pool_connections=True)
@@ -70,16 +80,31 @@ class PlainHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package sh
         # Several accounts share the session: nothing that one of them was told is told by another.
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.retry_after: float | None = None
+        self.ahead = timedelta(0)
+        self.status: int | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        self.status = None
         base = urlsplit(settings.TWILIO_API_BASE_URL)
         asked = urlsplit(url)
         path = base.path.rstrip("/") + asked.path
         response = super().request(
             method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **kwargs
         )
-        self.retry_after = _seconds((response.headers or {}).get("Retry-After"))
+        self.status = response.status_code
+        headers = response.headers or {}
+        self.retry_after = _seconds(headers.get("Retry-After"))
+        self.ahead = _ahead(headers.get("Date"))
         return response
+
+
+def _ahead(date: str | None) -> timedelta:
+    """How far the answerer's clock is ahead of ours, by its answer's ``Date``."""
+    try:
+        said = parsedate_to_datetime(date or "")
+    except ValueError:
+        return timedelta(0)
+    return said.replace(tzinfo=said.tzinfo or UTC) - timezone.now()
 
 
 def _seconds(value: str | None) -> float | None:
@@ -120,7 +145,7 @@ def send(
     try:
         created = client.messages.create(
             to=recipient,
-            from_=sender,
+            **_from(sender),
             body=body,
             status_callback=status_callback,
             validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
@@ -134,9 +159,13 @@ def send(
     return Answer(TryOutcome.ACCEPTED, sid=created.sid, status=str(created.status or ""), http_status=201)
 
 
+def _from(sender: str) -> dict[str, str]:
+    return {"messaging_service_sid": sender} if sender.startswith(SERVICE) else {"from_": sender}
+
+
 def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:
     """What Twilio's client raised while it sent, in every provider's words; people's data is left out."""
-    outcome = outcomes.verdict_of_exception(error).outcome
+    outcome, outage = outcomes.verdict_of_exception(error).outcome, is_outage(error)
     if isinstance(error, TwilioRestException | TwilioServiceException):
         code = outcomes.code_in(error)
         return Answer(
@@ -145,33 +174,73 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             error_code=code if code is not None and code >= SMALLEST_CODE else None,
             error=outcomes.spoken_reason(code),
             retry_after=retry_after,
+            outage=outage,
         )
     kind = type(error).__name__
     if outcome is TryOutcome.NEVER_CONNECTED:
-        return Answer(
-            outcome, error=f"Twilio could not be reached ({kind}); the text is tried again by itself."
-        )
-    return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}")
+        said = f"Twilio could not be reached ({kind}); the text is tried again by itself."
+        return Answer(outcome, error=said, outage=outage)
+    return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}", outage=outage)
 
 
 def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -> list[Listed]:
     """What Twilio has for this phone from this sender since ``since`` (UTC), newest first.
 
-    Not filtered by DateSent: whether rows that were not sent yet match that filter is undocumented.
-    Raises ListingFailed when Twilio cannot be asked.
+    Not filtered by DateSent: whether rows that were not sent yet match that filter is undocumented. Of a messaging
+    service the list is asked for by phone alone, for its texts are listed under the number that Twilio picked, and
+    under none before. The order is not documented either, so reading goes on for a page's length past what is too old.
+    Raises ListingFailed when Twilio cannot be asked, or not to the end.
     """
-    found: list[Listed] = []
+    by_service = sender.startswith(SERVICE)
+    asked_for = {"to": recipient} if by_service else {"to": recipient, "from_": sender}
+    client, found, read, too_old = client_of(account), list[Listed](), 0, 0
     try:
-        for message in client_of(account).messages.stream(to=recipient, from_=sender, page_size=PAGE_SIZE):
-            created = message.date_created
-            if created is not None and created < since:
+        for message in client.messages.stream(**asked_for, page_size=PAGE_SIZE):
+            read += 1
+            listed = _listed(message, client.http_client.ahead)
+            too_old = too_old + 1 if _is_before(listed, since) else 0
+            if too_old >= PAGE_SIZE or read > MOST_LISTED:
                 break
-            found.append(
-                Listed(message.sid, str(message.status), message.body or "", created, message.error_code)
-            )
+            if not too_old and (not by_service or message.messaging_service_sid == sender):
+                found.append(listed)
     except Exception as error:
-        raise ListingFailed(type(error).__name__) from error
+        raise _listing_failed(client, error) from error
+    if read > MOST_LISTED:
+        raise ListingFailed("its list is too long")
     return found
+
+
+def _listing_failed(client: Client, error: Exception) -> ListingFailed:
+    """The client's own exception for a page that is refused tells no status."""
+    status = client.http_client.status
+    return ListingFailed(
+        type(error).__name__, outage=is_outage(error) or (status is not None and is_outage_status(status))
+    )
+
+
+def _listed(message: Any, ahead: timedelta) -> Listed:
+    created: datetime | None = message.date_created
+    ours_at = created - ahead if created is not None else None
+    return Listed(message.sid, str(message.status), message.body or "", created, message.error_code, ours_at)
+
+
+def _is_before(listed: Listed, since: datetime) -> bool:
+    """By either clock: which one was wrong when the text was sent nobody knows."""
+    moments = [at for at in (listed.created_at, listed.ours_at) if at is not None]
+    return bool(moments) and max(moments) < since
+
+
+def fetch(account: Account, sid: str) -> Listed | None:
+    """What Twilio says of the text ``sid`` now; None where it has none of that SID (any more). Raises ListingFailed."""
+    client = client_of(account)
+    try:
+        return _listed(client.messages(sid).fetch(), client.http_client.ahead)
+    except TwilioRestException as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise _listing_failed(client, error) from error
+    except Exception as error:
+        raise _listing_failed(client, error) from error
 
 
 def earliest_listing(first_attempt: datetime) -> datetime:

@@ -1,0 +1,65 @@
+"""A text of unknown fate, decided by a person who has looked: counted as sent, or sent again.
+
+The only door for both. What Twilio says later still counts: a receipt settles the text whatever was decided.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.utils import timezone
+
+from messaging.models import Message
+from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.reconciliation import UNPROVEN
+from messaging.states import MessageState
+from voxanne.durable.hints import hint_on_commit
+from voxanne.durable.settlement import Settlement
+from voxanne.durable.work import move
+from voxanne.tenancy.models import AuditEntry, User
+from voxanne.tenancy.scope import org_scope
+
+
+class Decided(StrEnum):
+    """What came of a decision: ``KNOWN`` where the text's fate was known meanwhile."""
+
+    DONE = "done"
+    KNOWN = "known"
+    TOO_LATE = "too_late"
+
+
+def is_open(message: Message) -> bool:
+    """Whether nobody knows if this text is on its phone: it is being looked up, or was given up unproven."""
+    given_up = message.state == MessageState.DEAD_LETTER and message.last_error in UNPROVEN
+    return message.state == MessageState.UNKNOWN or given_up
+
+
+def mark_sent(message: Message, *, reason: str, actor: User | None) -> Decided:
+    """Counts the text as sent. Somebody saw it at Twilio, or the patient has it."""
+    columns = {"sent_at": message.sent_at or message.first_attempted_at or timezone.now()}
+    sent = Settlement(MessageState.SENT, uses_attempt=False, columns=columns)
+    return _decide(message, sent, "message.mark_sent", reason, actor)
+
+
+def send_again(message: Message, *, reason: str, actor: User | None) -> Decided:
+    """Sends the text again, though the first one may have left: the person was told that it may come twice."""
+    if message.expires_at <= timezone.now():
+        return Decided.TOO_LATE
+    fresh = {"attempts": 0, "lost_leases": 0, "error_code": None}
+    queued = Settlement(MessageState.QUEUED, uses_attempt=False, columns=fresh)
+    again = queued.also(lambda: hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk))
+    return _decide(message, again, "message.send_again", reason, actor)
+
+
+def _decide(message: Message, settlement: Settlement, act: str, reason: str, actor: User | None) -> Decided:
+    """Does it once, whoever else decides or learns of it at the same moment."""
+    if not is_open(message):
+        return Decided.KNOWN
+    with org_scope(message.org_id):
+        if not move(Message, message.org_id, message.pk, settlement, sources=(MessageState(message.state),)):
+            return Decided.KNOWN
+        subject = f"{Message._meta.db_table}:{message.pk}"
+        AuditEntry.objects.create(
+            org_id=message.org_id, actor=actor, action=act, subject=subject, reason=reason
+        )
+    return Decided.DONE
