@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent, pauses, tries
+from messaging import consent, pauses, tries, whatsapp
 from messaging.models import Message
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
@@ -107,6 +107,9 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
     outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome
     if outcome is TryOutcome.ACCEPTED:
         return _good_word(receipt, columns | {"error_code": None})
+    by_text = whatsapp.after_receipt(message, receipt.error_code)
+    if by_text is not None:
+        return replace(by_text, columns={**columns, **by_text.columns})
     columns["error_code"] = receipt.error_code
     reason = outcomes.spoken_reason(receipt.error_code)
     if outcome is TryOutcome.OPTED_OUT:
@@ -114,10 +117,15 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
         return Settlement(
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )
-    pausing = partial(pauses.pause_for_code, message.org_id, receipt.error_code)
+    pausing = partial(_pause_for, message, receipt.error_code)
     return Settlement(
         MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
     )
+
+
+def _pause_for(message: Message, code: int | None) -> None:
+    if not whatsapp.note_fault(message, code):
+        pauses.pause_for_code(message.org_id, code)
 
 
 def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:

@@ -87,7 +87,13 @@ LIFECYCLE = Lifecycle(
             }
         ),
         MessageState.SENT: frozenset(
-            {MessageState.DELIVERED, MessageState.DEAD_LETTER, MessageState.SUPPRESSED}
+            {
+                MessageState.DELIVERED,
+                MessageState.DEAD_LETTER,
+                MessageState.SUPPRESSED,
+                # WhatsApp reported that it could not be delivered there: it goes by text.
+                MessageState.QUEUED,
+            }
         ),
         MessageState.DEAD_LETTER: frozenset(
             {MessageState.QUEUED, MessageState.CANCELED, MessageState.DELIVERED}

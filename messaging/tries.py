@@ -29,8 +29,9 @@ WITH clinic AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL
 ), begun AS (
-    INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
-    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
+    INSERT INTO delivery_attempts
+        (id, org_id, message_id, channel, started_at, outcome, error, provider_sid, created_at)
+    SELECT %(id)s, %(org)s, %(message)s, %(channel)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
     RETURNING id
 ), first AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
@@ -60,7 +61,7 @@ def begin(message: Message) -> Begun:
     """Writes a new try down, if one may be made; one that never ended belonged to a worker that stopped."""
     values = {
         "id": new_id(), "message": message.pk, "org": message.org_id, "recipient": message.recipient,
-        "sender": message.sender, "now": timezone.now(), "stopped": STOPPED,
+        "sender": message.sender, "channel": message.channel, "now": timezone.now(), "stopped": STOPPED,
     }  # fmt: skip
     row = BEGIN.row(values)
     assert row is not None

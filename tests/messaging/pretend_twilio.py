@@ -48,7 +48,7 @@ class PretendTwilio:
     _serial: Any = field(default_factory=lambda: count(1))
 
     def send(self, account: Any, *, sender: str, recipient: str, body: str, status_callback: str,
-             validity: timedelta) -> Answer:  # fmt: skip
+             validity: timedelta, content: Any = None) -> Answer:  # fmt: skip
         match self.how:
             case "never connected":
                 return Answer(TryOutcome.NEVER_CONNECTED)

@@ -19,7 +19,7 @@ from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
+from messaging.providers.answers import Answer, Content, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
 from voxanne.outgoing import keep_proxies
@@ -101,15 +101,16 @@ def client_of(account: Account) -> Client:
 
 
 def send(
-    account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta
-) -> Answer:
-    """Asks Twilio to send ``body``. Never raises for what Twilio or the network does."""
+    account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta,
+    content: Content | None = None,
+) -> Answer:  # fmt: skip
+    """Asks Twilio to send ``body``, or ``content`` in its place. Never raises for what Twilio or the network does."""
     client = client_of(account)
     try:
         created = client.messages.create(
             to=recipient,
             from_=sender,
-            body=body,
+            **words_of(body, content),
             status_callback=status_callback,
             validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
         )
@@ -120,6 +121,14 @@ def send(
     if outcomes.outcome_of_sid(created.sid) is TryOutcome.LOST:
         return Answer(TryOutcome.LOST, http_status=201, error=f"Twilio's answer broke off; {LOOKED_UP}")
     return Answer(TryOutcome.ACCEPTED, sid=created.sid, status=str(created.status or ""), http_status=201)
+
+
+def words_of(body: str, content: Content | None) -> dict[str, str]:
+    """The parameters that say what is sent: Twilio takes a body or a template, not both."""
+    if content is None:
+        return {"body": body}
+    variables = {"content_variables": content.variables} if content.variables else {}
+    return {"content_sid": content.sid, **variables}
 
 
 def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:
