@@ -50,7 +50,8 @@ def service_of(message: HasChannel) -> str:
     return f"twilio_{message.channel}"
 
 
-# Within the outbox's one statement: a clinic without WhatsApp pays for one look at a column of a row that is read anyway.
+# Within the outbox's one statement: a clinic without WhatsApp pays for a look at one column of a row that is read
+# anyway.
 # A text goes by WhatsApp only to who agreed to it there and did not stop it there, and only where there will be words
 # for it: free ones while the window is open, else an approved template of its kind.
 SENDER = """

@@ -28,8 +28,9 @@ SHORTEST_LIFE = timedelta(minutes=10)
 # (messaging/pauses.py). ``sender`` is ours on the channel that the person gets it by (messaging/channels.py).
 ENQUEUE = Statement(f"""
 INSERT INTO sms_delivery_log
-    (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, channel, body, template_values,
-     encoding, segments, expires_at, attempts, next_attempt_at, last_error, provider_sid, provider_status, created_at, updated_at)
+    (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, channel, body,
+     template_values, encoding, segments, expires_at, attempts, next_attempt_at, last_error, provider_sid,
+     provider_status, created_at, updated_at)
 SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s

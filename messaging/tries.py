@@ -31,7 +31,8 @@ WITH clinic AS (
 ), begun AS (
     INSERT INTO delivery_attempts
         (id, org_id, message_id, channel, started_at, outcome, error, provider_sid, created_at)
-    SELECT %(id)s, %(org)s, %(message)s, %(channel)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
+    SELECT %(id)s, %(org)s, %(message)s, %(channel)s, %(now)s, '', '', '', %(now)s FROM clinic
+    WHERE NOT opted_out AND paused = ''
     RETURNING id
 ), first AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
