@@ -132,13 +132,15 @@ def _alert_of_template(message: Message, code: int) -> None:
     transaction.on_commit(tell)
 
 
-def pause(org_id: UUID, reason: str) -> bool:
+def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
     """Sends the clinic's texts by SMS from now on. True when this call did it: then operations is alerted."""
     with org_scope(org_id):
         running = SenderAccount.objects.filter(org_id=org_id, whatsapp_paused_reason="")
         if not running.update(whatsapp_paused_reason=reason[:200]):
             return False
-        title = f"A clinic's WhatsApp is paused, its texts go by SMS: {reason}"
+        # What a person gave as the reason stays in the audit trail: nobody knows whom it names.
+        why = "by a person" if by_a_person else reason
+        title = f"A clinic's WhatsApp is paused, its texts go by SMS: {why}"
         tell = partial(alert, Severity.CRITICAL, f"whatsapp_paused:{org_id}", title, org_id=str(org_id))
         transaction.on_commit(tell)
     return True

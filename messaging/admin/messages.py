@@ -14,6 +14,7 @@ from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, o
 from messaging.admin.numbers import whole_or_masked
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
+from messaging.channels import Channel
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
@@ -44,10 +45,22 @@ STATE_TONES = {
 }
 
 
+CHANNEL_TONES = {"whatsapp": "success"}
+
+
 class DeliveryAttemptInline(ReadOnlyTabular):
     model = DeliveryAttempt
     verbose_name_plural = "tries"
-    fields = ("started", "took", "outcome_badge", "http_status", "error_code", "error", "provider_sid")
+    fields = (
+        "started",
+        "took",
+        "channel",
+        "outcome_badge",
+        "http_status",
+        "error_code",
+        "error",
+        "provider_sid",
+    )
     readonly_fields = fields
 
     @shown("Started")
@@ -71,6 +84,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         clock("Written", "created_at"),
         "kind",
         "to_whom",
+        "channel_badge",
         "state_badge",
         "why",
         age("Age", "created_at"),
@@ -80,6 +94,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         ("org", OfClinic),
         ("state", OfChoices),
         ("kind", OfChoices),
+        ("channel", OfChoices),
         ("error_code", OfNumber),
         ("created_at", WholeDays),
     )
@@ -92,6 +107,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     inlines = (DeliveryAttemptInline,)
     readonly_fields = (
         "state_badge",
+        "channel_badge",
         "recipient_masked",
         "to_contact",
         "to_subject",
@@ -114,6 +130,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "kind",
                         "state_badge",
                         "why",
+                        "channel_badge",
                         whole_or_masked(request, obj, "recipient"),
                         "to_contact",
                         "to_subject",
@@ -157,6 +174,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         return is_dead(row)
 
     state_badge = badge("State", "state", STATE_TONES)
+    channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("To")
     def to_whom(self, message: Message) -> SafeString | str:
@@ -183,6 +201,8 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
 
     @shown("Size")
     def size(self, message: Message) -> str:
+        if message.channel == Channel.WHATSAPP:
+            return "Not counted by WhatsApp"
         return f"{message.segments} segment{'' if message.segments == 1 else 's'}, {message.encoding}"
 
     @shown("What happened")
@@ -212,25 +232,36 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
 
 @admin.register(InboundMessage)
 class InboundMessageAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("Received", "created_at"), "sender_masked", "said_in_short", "keyword")
+    list_display = (
+        clock("Received", "created_at"),
+        "sender_masked",
+        "channel_badge",
+        "said_in_short",
+        "keyword",
+    )
     list_select_related = ("org", "contact")
-    list_filter = (("org", OfClinic), ("created_at", WholeDays))
+    list_filter = (("org", OfClinic), ("channel", OfChoices), ("created_at", WholeDays))
     search_fields = ("contact__name", "sender", "=keyword")
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "to_contact", "said")
+    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
             "created_at",
             whole_or_masked(request, obj, "sender"),
+            "profile_name",
             "to_contact",
+            "channel_badge",
             "recipient",
             "said",
+            "button",
             "keyword",
             "provider_sid",
         )
+
+    channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("From")
     def sender_masked(self, text: InboundMessage) -> str:

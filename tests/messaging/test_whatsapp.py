@@ -222,12 +222,12 @@ def test_a_text_waits_for_no_whatsapp_that_is_gone(desk: Desk, how: str) -> None
     prefers(desk)
     wrote(desk)
     message = desk.write()
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "switched off": {"whatsapp_on": False},
         "paused": {"whatsapp_paused_reason": "Gone."},
         "another number": {"whatsapp_number": "+14155569902"},
-    }[how]
-    switch_on(desk, **changes)
+    }
+    switch_on(desk, **changes[how])
     desk.send(message)
     desk.send(message)
     assert [form["To"] for form in sent_forms(desk)] == [PATIENT]
