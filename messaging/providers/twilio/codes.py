@@ -104,11 +104,6 @@ _ROWS: list[tuple[Fault, tuple[int, ...], str]] = [
     ),
     (
         Fault.ACCOUNT,
-        (21910,),
-        "The sender and the patient are not on the same channel; correct the clinic's sender settings.",
-    ),
-    (
-        Fault.ACCOUNT,
         (21701, 21705),
         "The messaging service is unknown at Twilio; check the clinic's sender settings.",
     ),
