@@ -30,10 +30,17 @@ class Contact(Owned):
     consent_at = models.DateTimeField(null=True, blank=True)
     # Blank until the person writes by WhatsApp or says which they want; text is what everybody gets.
     preferred_channel = models.CharField(
-        max_length=10, choices=Channel.choices, blank=True, default="", db_default=""
+        max_length=10,
+        choices=Channel.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Texts, unless they want WhatsApp.",
     )
-    whatsapp_consent_source = models.CharField(max_length=40, blank=True, default="", db_default="")
-    whatsapp_consent_at = models.DateTimeField(null=True, blank=True)
+    whatsapp_consent_source = models.CharField(
+        "WhatsApp consent source", max_length=40, blank=True, default="", db_default=""
+    )
+    whatsapp_consent_at = models.DateTimeField("WhatsApp consent at", null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -229,13 +236,13 @@ class WhatsAppTemplate(Owned):
 
     kind = models.CharField(max_length=30, choices=MessageKind.choices)
     content_sid = models.CharField(
-        "Content SID", max_length=34, help_text="HX and 32 characters, from Twilio."
+        "Content SID", max_length=34, help_text="HX and 32 characters, on Twilio's page of it."
     )
     variables = ArrayField(
         models.CharField(max_length=20),
         default=list,
         blank=True,
-        help_text="What fills {{1}}, {{2}} and so on, in this order: clinic, date, time, code, link.",
+        help_text="What fills {{1}}, {{2}} and so on, with commas between: clinic, date, time, code, link.",
     )
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -274,10 +281,12 @@ class SenderAccount(Owned):
         "Use WhatsApp",
         default=False,
         db_default=False,
-        help_text="Not for what WhatsApp may not know: Meta signs no agreement about health data.",
+        help_text="For patients who want it. Keep health details out: Meta signs no agreement about them.",
     )
     # Set by messaging/whatsapp.py alone: with a reason, everything goes by text.
-    whatsapp_paused_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+    whatsapp_paused_reason = models.CharField(
+        "WhatsApp paused because", max_length=200, blank=True, default="", db_default=""
+    )
 
     class Meta:
         db_table = "sender_accounts"

@@ -107,7 +107,7 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
     outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome
     if outcome is TryOutcome.ACCEPTED:
         return _good_word(receipt, columns | {"error_code": None})
-    by_text = whatsapp.after_receipt(message, receipt.error_code)
+    by_text = whatsapp.after_receipt(message, receipt.sid, receipt.error_code)
     if by_text is not None:
         return replace(by_text, columns={**columns, **by_text.columns})
     columns["error_code"] = receipt.error_code

@@ -101,6 +101,11 @@ def note_sid(message: Message, sid: str) -> None:
         newest.save(update_fields=["provider_sid"])
 
 
+def note_failure(message: Message, sid: str, code: int | None, reason: str) -> None:
+    """Keeps with the try itself why what it brought to the provider was not delivered: another try follows it."""
+    message.tries.filter(provider_sid=sid).update(error_code=code, error=reason)
+
+
 def taken_sids(sids: Iterable[str]) -> set[str]:
     """Those of ``sids`` that belong to a message or a try we know of."""
     wanted = Q(provider_sid__in=[sid for sid in sids if sid])

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from messaging import tries
 from messaging.channels import Channel
 from messaging.models import Contact, Message, SenderAccount
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -62,15 +63,16 @@ def _was_refused(answer: Answer, tries_left: bool) -> bool:
     return answer.outcome is TryOutcome.REFUSED_FOR_NOW and is_whatsapps and not tries_left
 
 
-def after_receipt(message: Message, code: int | None) -> Settlement | None:
-    """The same where a receipt (or Twilio's list) says `undelivered` or `failed` with ``code``."""
+def after_receipt(message: Message, sid: str, code: int | None) -> Settlement | None:
+    """The same where a receipt (or Twilio's list) says `undelivered` or `failed` with ``code`` of the text ``sid``."""
     if message.channel != Channel.WHATSAPP or code not in NOT_DELIVERED or message.state not in UNDER_WAY:
         return None
     settlement = by_text(message, _said(code))
     if settlement is None:
         return None
     waking = partial(hint_on_commit, SMS_WORK, SMS_QUEUE, message.org_id, message.pk)
-    return settlement.also(partial(note_fault, message, code)).also(waking)
+    told = partial(tries.note_failure, message, sid, code, spoken_reason(code))
+    return settlement.also(partial(note_fault, message, code)).also(told).also(waking)
 
 
 def by_text(message: Message, reason: str) -> Settlement | None:

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from messaging import whatsapp
 from messaging.models import SenderAccount, WhatsAppTemplate
@@ -25,6 +26,14 @@ MAY_PAUSE = "messaging.pause_senderaccount"
 
 class TemplateForm(ClinicForm):
     """A template that Twilio will know, with places that are always filled."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "variables" in self.fields:
+            self.fields["variables"].label = "Filled with"
+            self.fields["variables"].widget = UnfoldAdminTextInputWidget(
+                attrs={"placeholder": "clinic, date, time"}
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

@@ -204,6 +204,7 @@ def test_a_text_that_whatsapp_did_not_deliver_goes_by_text_once(
     assert (sent.state, is_by(sent)) == (MessageState.SENT, "sms")
     assert sent.provider_sid != first
     assert channels(wa, message) == ["whatsapp", "sms"]
+    assert [one.error_code for one in wa.tries(message)] == [code, None], "why it went on is to be seen"
     assert [form["To"] for form in sent_forms(wa)] == [THEIRS, PATIENT]
     report(wa, message, "delivered")
     assert wa.now(message).state == MessageState.DELIVERED
