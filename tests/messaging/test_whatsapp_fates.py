@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from messaging.contacts import upsert_contact
 from messaging.models import Contact, DeliveryAttempt, InboundMessage, Message, SenderAccount
@@ -63,6 +63,7 @@ class WhatsAppFates(Fates):
         code = (NOT_FOUND_THERE if by_whatsapp(text) else 30003) if status == "undelivered" else None
         apply_receipt(self.clinic.id, text.message_id, Receipt(text.sid, status, code))
 
+    @invariant()
     def nothing_is_on_a_phone_twice_unasked(self) -> None:
         """What WhatsApp did not deliver is on no phone."""
         allowed: Counter[str] = Counter()
@@ -70,6 +71,11 @@ class WhatsAppFates(Fates):
             allowed[said] += 1 + self.redriven[pk]
         there = Counter(text.body for text in self.twilio.taken if text.arrives or not by_whatsapp(text))
         assert all(there[said] <= allowed[said] for said in there), (there, allowed)
+
+    def come_to_rest(self) -> None:
+        """The last receipts may send texts on by SMS: these come to rest too."""
+        super().come_to_rest()
+        super().come_to_rest()
 
     def all_is_told(self) -> None:
         super().all_is_told()
