@@ -129,7 +129,8 @@ def test_a_text_refused_for_now_is_tried_there_until_its_tries_are_over(wa: Desk
         assert is_by(wa.now(message)) == "whatsapp"
     with later(600):
         wa.send(message)
-        assert (wa.now(message).state, is_by(wa.now(message))) == (MessageState.QUEUED, "sms")
+        waiting = wa.now(message)
+        assert (waiting.state, is_by(waiting), waiting.attempts) == (MessageState.QUEUED, "sms", 0)
         wa.send(message)
     assert got(wa) == [message.body]
 
@@ -262,6 +263,15 @@ def test_a_withdrawn_text_does_not_come_back_as_another(wa: Desk) -> None:
         Message.objects.update(state=MessageState.CANCELED)
     report(wa, message, "failed", 63016)
     assert (wa.now(message).state, is_by(wa.now(message))) == (MessageState.CANCELED, "whatsapp")
+
+
+def test_a_text_that_a_person_is_to_look_at_does_not_leave_by_itself(wa: Desk) -> None:
+    """Given up in doubt: Twilio may hold more than the one that this receipt speaks of."""
+    message = wa.write()
+    with org_scope(wa.clinic.id):
+        Message.objects.update(state=MessageState.DEAD_LETTER)
+    report(wa, message, "failed", 63016, sid="SM" + "9" * 32)
+    assert (wa.now(message).state, is_by(wa.now(message))) == (MessageState.DEAD_LETTER, "whatsapp")
 
 
 # When Twilio's list says so
