@@ -50,6 +50,7 @@ def queue_text(
         expires_at=max(starts_at, timezone.now() + outbox.SHORTEST_LIFE),
         contact_id=contact_id,
         about=about(appointment_id),
+        template_values=values,
     ).status
 
 

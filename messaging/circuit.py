@@ -20,6 +20,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from messaging.channels import Channel
 from messaging.models import Message
 from messaging.providers.answers import Answer
 from messaging.states import MessageState
@@ -28,7 +29,6 @@ from monitoring.breaker import Decision, Service
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
 
-WHATSAPP = "whatsapp:"
 FAILING = "Twilio has just been failing; the text waits and is tried again by itself."
 TOO_LATE = "Its time had passed before it could be sent: Twilio was failing."
 # After a cool-down the waiting texts do not all come in the same instant, and none waits long for it.
@@ -42,7 +42,7 @@ PUT_OFF = Statement("""
 WITH due AS MATERIALIZED (
     SELECT id FROM sms_delivery_log
     WHERE org_id = %(org)s AND state = 'queued' AND next_attempt_at <= %(now)s AND expires_at > %(latest)s
-      AND starts_with(recipient, 'whatsapp:') = %(whatsapp)s
+      AND channel = %(channel)s
     LIMIT %(most)s FOR UPDATE SKIP LOCKED
 )
 UPDATE sms_delivery_log AS text SET last_error = %(said)s, updated_at = now(),
@@ -53,9 +53,13 @@ FROM due WHERE text.id = due.id
 _put_off_at: dict[tuple[UUID, Service], float] = {}
 
 
+SERVICES = {Channel.SMS.value: Service.TWILIO_SMS, Channel.WHATSAPP.value: Service.TWILIO_WHATSAPP}
+CHANNELS = {service: channel for channel, service in SERVICES.items()}
+
+
 def service_of(message: Message) -> Service:
     """The outside service that a message goes through."""
-    return Service.TWILIO_WHATSAPP if message.recipient.startswith(WHATSAPP) else Service.TWILIO_SMS
+    return SERVICES[message.channel]
 
 
 def asking(prepare_all: Callable[[list[Message]], list[Any]]) -> Callable[[list[Message]], list[Any]]:
@@ -169,7 +173,7 @@ def _put_off_the_rest(org_id: UUID, decision: Decision, earliest: datetime, spre
     PUT_OFF.run(
         {
             "org": org_id, "said": FAILING, "now": timezone.now(), "earliest": earliest, "latest": latest,
-            "spread": spread, "whatsapp": decision.service is Service.TWILIO_WHATSAPP, "most": MOST_PUT_OFF,
+            "spread": spread, "channel": CHANNELS[decision.service], "most": MOST_PUT_OFF,
         }
     )  # fmt: skip
 

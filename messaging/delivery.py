@@ -16,16 +16,18 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import circuit, consent, gates, pauses, tries
+from messaging import circuit, consent, gates, pauses, tries, whatsapp
+from messaging.channels import Channel, address
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
-from messaging.providers.answers import Answer, TryOutcome
+from messaging.providers.answers import Answer, Content, TryOutcome
 from messaging.providers.twilio import client as twilio
 from messaging.reconciliation import resolve
 from messaging.senders import account_at
 from messaging.states import MessageState
 from messaging.waits import RETRY_WAITS, retry_wait
+from messaging.whatsapp_words import OWN_WORDS, words_now
 from monitoring import metrics
 from monitoring.breaker import Decision
 from voxanne.durable.settlement import Settlement
@@ -42,11 +44,12 @@ CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, and the try's row; ``decision`` is the breaker's
-    leave to try, which wants to know how it went."""
+    """What the claim's transaction found: the account to send from, the try's row, and what WhatsApp is to say in
+    place of the message's own words; ``decision`` is the breaker's leave to try, which wants to know how it went."""
 
     account: twilio.Account
     try_id: UUID
+    content: Content | None = None
     decision: Decision | None = None
 
 
@@ -76,6 +79,10 @@ def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared |
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if begun.id is None:
         return pauses.held(message, begun.paused)
+    by_whatsapp = message.channel == Channel.WHATSAPP
+    words = words_now(message, begun.clinic, now) if by_whatsapp else OWN_WORDS
+    if words is None:
+        return whatsapp.instead(message)
     held_back = gates.held_by_gate(message, begun.clinic, now)
     if held_back is not None:
         return held_back
@@ -83,7 +90,7 @@ def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared |
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
         tell_of_first_try(message, now)
-    return Prepared(account_at(begun.clinic), begun.id)
+    return Prepared(account_at(begun.clinic), begun.id, words.content)
 
 
 def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
@@ -93,10 +100,11 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
     answer = twilio.send(
         prepared.account,
         sender=message.sender,
-        recipient=settings.SMS_REDIRECT_TO or message.recipient,
+        recipient=address(message.channel, settings.SMS_REDIRECT_TO or message.recipient),
         body=message.body,
         status_callback=status_callback_url(message.pk),
         validity=message.expires_at - timezone.now(),
+        content=prepared.content,
     )
     circuit.tell(message, prepared.decision, answer)
     metrics.count_attempt(answer.outcome.value)
@@ -135,7 +143,8 @@ def record_try(message: Message, try_id: UUID, answer: Answer) -> None:
 
 
 def _heed(message: Message, answer: Answer) -> None:
-    pauses.pause_for(message.org_id, answer)
+    if not whatsapp.note_fault(message, answer.error_code):
+        pauses.pause_for(message.org_id, answer)
     if answer.outcome is TryOutcome.OPTED_OUT:
         consent.record_carrier_block(message)
 
@@ -162,6 +171,9 @@ def settle_late(message: Message, settlement: Settlement) -> None:
 def settlement_of(message: Message, answer: Answer, record: Callable[[], None] | None = None) -> Settlement:
     """The state that one try's answer leads to."""
     now = timezone.now()
+    by_text = whatsapp.after_answer(message, answer, tries_left=message.attempts < len(RETRY_WAITS))
+    if by_text is not None:
+        return replace(by_text, record=record)
     match answer.outcome:
         case TryOutcome.ACCEPTED:
             columns = {

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from messaging import consent
+from messaging import channels, consent, whatsapp
+from messaging.channels import Channel
+from messaging.contacts import upsert_contact
 from messaging.models import Contact, InboundMessage
 from messaging.staff_tasks import tell_staff
 from messaging.states import TaskKind
@@ -27,17 +29,21 @@ OF_SENDER = Statement("SELECT org_id, plan_version FROM clinic_of_sender(%s::tex
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One text as Twilio reports it; numbers are E.164."""
+    """One text as Twilio reports it; numbers are E.164, whatever the channel."""
 
     sid: str
     sender: str
     recipient: str
     body: str
     opt_out_type: str = ""
+    channel: str = Channel.SMS.value
+    profile_name: str = ""
+    button: str = ""
 
 
 def clinic_texted_at(number: str) -> ClinicKey | None:
-    """The active clinic that texts from this number; no scope needed, its id is all that is told."""
+    """The active clinic that texts from this address (``whatsapp:`` before the number where it is that); no scope
+    needed, its id is all that is told."""
     row = OF_SENDER.row([number])
     return ClinicKey(*row) if row else None
 
@@ -57,7 +63,7 @@ def take_in(org_id: UUID, received: Received) -> bool:
     """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before."""
     keyword = keyword_of(received)
     with org_scope(org_id):
-        contact = Contact.objects.filter(org_id=org_id, phone=received.sender).first()
+        contact = _contact_of(org_id, received, agrees=keyword != STOP)
         _, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
             provider_sid=received.sid,
@@ -67,12 +73,15 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "recipient": received.recipient,
                 "body": received.body[:LONGEST_BODY],
                 "keyword": keyword,
+                "channel": received.channel,
+                "profile_name": received.profile_name,
+                "button": received.button,
             },
         )
         if made and keyword in (STOP, START):
             consent.record(
                 org_id,
-                sender=received.recipient,
+                sender=channels.address(received.channel, received.recipient),
                 recipient=received.sender,
                 opted_out=keyword == STOP,
                 source="keyword",
@@ -82,13 +91,23 @@ def take_in(org_id: UUID, received: Received) -> bool:
     return made
 
 
+def _contact_of(org_id: UUID, received: Received, *, agrees: bool) -> Contact | None:
+    """The person who wrote. Who writes by WhatsApp becomes a contact, nameless at first (what they call themselves
+    there proves nothing), and is answered there from now on."""
+    of_number = Contact.objects.filter(org_id=org_id, phone=received.sender)
+    if received.channel == Channel.WHATSAPP and agrees:
+        whatsapp.prefer(org_id, upsert_contact(org_id, phone=received.sender), "wrote by WhatsApp")
+    return of_number.first()
+
+
 def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> None:
     """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one."""
+    by = "By WhatsApp: " if received.channel == Channel.WHATSAPP else ""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
     tell_staff(
         org_id,
         kind=TaskKind.TEXT,
-        text=received.body[:LONGEST_BODY] or "A picture or file, without words.",
+        text=f"{by}{received.body[:LONGEST_BODY] or 'A picture or file, without words.'}",
         dedupe_key=f"text:{received.sid}",
         urgent=first_word in STOP_WORDS,
         from_number=received.sender,

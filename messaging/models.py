@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Cast
 
+from messaging.channels import Channel
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
 from voxanne.durable.models import DurableWork
 from voxanne.encryption import EncryptedTextField
@@ -29,6 +30,19 @@ class Contact(Owned):
     language = models.CharField(max_length=10, blank=True, default="en")
     consent_source = models.CharField(max_length=40, blank=True, default="")
     consent_at = models.DateTimeField(null=True, blank=True)
+    # Blank until the person writes by WhatsApp or says which they want; text is what everybody gets.
+    preferred_channel = models.CharField(
+        max_length=10,
+        choices=Channel.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Texts, unless they want WhatsApp.",
+    )
+    whatsapp_consent_source = models.CharField(
+        "WhatsApp consent source", max_length=40, blank=True, default="", db_default=""
+    )
+    whatsapp_consent_at = models.DateTimeField("WhatsApp consent at", null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -63,9 +77,17 @@ class Message(DurableWork):
     about = models.CharField(
         max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>."
     )
+    # It may change once, from WhatsApp to text (messaging/whatsapp.py), never back.
+    channel = models.CharField(
+        max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
+    )
     recipient = models.CharField(max_length=20)
-    sender = models.CharField(max_length=40, blank=True, default="")
+    sender = models.CharField(
+        max_length=40, blank=True, default="", help_text="Ours, as the provider knows it on the channel."
+    )
     body = models.TextField()
+    # What an approved template's places are filled with; only of what goes by WhatsApp.
+    template_values = models.JSONField(null=True, blank=True)
     encoding = models.CharField(max_length=5, default="GSM-7")
     segments = models.PositiveSmallIntegerField(default=1)
     expires_at = models.DateTimeField()
@@ -139,6 +161,9 @@ class DeliveryAttempt(Owned):
     error_code = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True, default="")
     provider_sid = models.CharField(max_length=40, blank=True, default="")
+    channel = models.CharField(
+        max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
+    )
 
     class Meta:
         db_table = "delivery_attempts"
@@ -181,6 +206,15 @@ class InboundMessage(Owned):
     keyword = models.CharField(
         max_length=10, blank=True, default="", help_text="STOP, START or HELP, if it was one."
     )
+    channel = models.CharField(
+        max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
+    )
+    profile_name = models.CharField(
+        max_length=120, blank=True, default="", db_default="", help_text="What they call themselves there."
+    )
+    button = models.CharField(
+        max_length=256, blank=True, default="", db_default="", help_text="The button they pressed, if one."
+    )
 
     class Meta:
         db_table = "inbound_messages"
@@ -213,6 +247,32 @@ class MessageTemplate(Owned):
         return self.get_kind_display()
 
 
+class WhatsAppTemplate(Owned):
+    """What WhatsApp approved for one kind of message: said where free words may not be."""
+
+    kind = models.CharField(max_length=30, choices=MessageKind.choices)
+    content_sid = models.CharField(
+        "Content SID", max_length=34, help_text="HX and 32 characters, on Twilio's page of it."
+    )
+    variables = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        blank=True,
+        help_text="What fills {{1}}, {{2}} and so on, with commas between: clinic, date, time, code, link.",
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "whatsapp_templates"
+        verbose_name = "WhatsApp template"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "kind"], name="one_whatsapp_template_a_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
 class SenderAccount(Owned):
     """The number a clinic texts from, and its own Twilio account where it has one (else the platform's)."""
 
@@ -232,6 +292,24 @@ class SenderAccount(Owned):
     # Set by messaging/pauses.py alone: with a reason, the clinic's texts are held back.
     paused_reason = models.CharField(max_length=200, blank=True, default="")
     paused_at = models.DateTimeField(null=True, blank=True)
+    whatsapp_number = models.CharField(
+        "WhatsApp number",
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="E.164; may be the same.",
+    )
+    whatsapp_on = models.BooleanField(
+        "Use WhatsApp",
+        default=False,
+        db_default=False,
+        help_text="For patients who want it. Keep health details out: Meta signs no agreement about them.",
+    )
+    # Set by messaging/whatsapp.py alone: with a reason, everything goes by text.
+    whatsapp_paused_reason = models.CharField(
+        "WhatsApp paused because", max_length=200, blank=True, default="", db_default=""
+    )
 
     class Meta:
         db_table = "sender_accounts"
@@ -239,6 +317,14 @@ class SenderAccount(Owned):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["org"], name="one_sender_a_clinic"),
             models.UniqueConstraint(fields=["number"], name="a_sender_belongs_to_one_clinic"),
+            models.UniqueConstraint(
+                fields=["whatsapp_number"],
+                condition=~Q(whatsapp_number=""),
+                name="a_whatsapp_sender_belongs_to_one_clinic",
+            ),
+            models.CheckConstraint(
+                condition=Q(whatsapp_on=False) | ~Q(whatsapp_number=""), name="whatsapp_needs_a_number"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
 
+from messaging import channels
+from messaging.channels import window_since
 from messaging.segments import measure, plain
 from messaging.states import MessageKind, MessageState
 from voxanne.durable.hints import hint_on_commit
@@ -24,28 +28,30 @@ WITHDRAWN = "Withdrawn before it was sent: what it was about no longer stands."
 
 # One statement decides everything: no sender, no row; a number of ours, of whichever clinic, no row (two machines would
 # answer each other); opted out, a suppressed row; said before, no second row; a paused sender, a row that is held back
-# (messaging/pauses.py).
-ENQUEUE = Statement("""
+# (messaging/pauses.py). ``sender`` is ours on the channel that the person gets it by (messaging/channels.py).
+ENQUEUE = Statement(f"""
 INSERT INTO sms_delivery_log
-    (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, body, encoding, segments,
-     expires_at, attempts, next_attempt_at, last_error, provider_sid, provider_status, created_at, updated_at)
+    (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, channel, body,
+     template_values, encoding, segments, expires_at, attempts, next_attempt_at, last_error, provider_sid,
+     provider_status, created_at, updated_at)
 SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s
                              AND o.sender = sender.number
                            ORDER BY o.created_at DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
-       %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, %(body)s, %(encoding)s, %(segments)s,
-       %(expires_at)s, 0,
+       %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, sender.channel, %(body)s,
+       CASE sender.channel WHEN 'whatsapp' THEN %(template_values)s::jsonb END,
+       %(encoding)s, CASE sender.channel WHEN 'whatsapp' THEN 0 ELSE %(segments)s END, %(expires_at)s, 0,
        CASE WHEN sender.paused_reason = '' THEN coalesce(%(not_before)s::timestamptz, now()) ELSE %(expires_at)s END,
        CASE WHEN sender.paused_reason = '' THEN ''
             ELSE 'Held: sending is paused for this clinic. ' || sender.paused_reason END,
        '', '', now(), now()
-FROM sender_accounts sender
-WHERE sender.org_id = %(org)s AND NOT is_patient_number(%(recipient)s)
+FROM ({channels.SENDER}) sender
+WHERE NOT is_patient_number(%(recipient)s)
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
 RETURNING state
-""")
+""")  # noqa: S608  (the text of a statement of ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,13 @@ def enqueue(
     about: str = "",
     priority: int = 0,
     not_before: datetime | None = None,
+    template_values: Mapping[str, str] | None = None,
 ) -> Enqueued:
     """Writes one text to ``recipient`` (E.164) into the outbox; a worker is woken when the caller commits, save for
     what can wait (``priority`` above 0).
 
-    The same ``dedupe_key`` at the same clinic never makes a second row.
+    The same ``dedupe_key`` at the same clinic never makes a second row. With ``template_values``, what ``body`` was
+    made of, it can also go by WhatsApp where only an approved template may.
     """
     text = plain(body)
     size = measure(text)
@@ -82,6 +90,8 @@ def enqueue(
         "id": message_id, "org": org_id, "contact": contact_id, "kind": kind.value, "priority": priority,
         "dedupe_key": dedupe_key, "about": about, "recipient": recipient, "body": text, "encoding": size.encoding,
         "segments": size.segments, "expires_at": expires_at, "not_before": not_before,
+        "template_values": None if template_values is None else json.dumps(dict(template_values)),
+        "window_since": window_since(timezone.now()),
     }  # fmt: skip
     row = ENQUEUE.row(values)
     if row is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent, pauses, resending, tries
+from messaging import consent, pauses, resending, tries, whatsapp
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import TryOutcome
@@ -117,6 +117,9 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome
     if outcome is TryOutcome.ACCEPTED:
         return _good_word(receipt, columns | {"error_code": None})
+    by_text = whatsapp.after_receipt(message, receipt.sid, receipt.error_code) if sure else None
+    if by_text is not None:
+        return replace(by_text, columns={**columns, **by_text.columns})
     columns["error_code"] = receipt.error_code
     reason = outcomes.spoken_reason(receipt.error_code)
     if outcome is TryOutcome.OPTED_OUT:
@@ -129,7 +132,7 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
         return _once_more(message, receipt, reason, wait, columns)
     if wait is not None:
         reason += resending.NO_TIME
-    pausing = partial(pauses.pause_for_code, message.org_id, receipt.error_code)
+    pausing = partial(_pause_for, message, receipt.error_code)
     return Settlement(
         MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
     )
@@ -151,6 +154,11 @@ def _once_more(
         return again
     countdown = wait.total_seconds()
     return again.also(partial(hint_on_commit, SMS_WORK, SMS_QUEUE, message.org_id, message.pk, countdown))
+
+
+def _pause_for(message: Message, code: int | None) -> None:
+    if not whatsapp.note_fault(message, code):
+        pauses.pause_for_code(message.org_id, code)
 
 
 def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:

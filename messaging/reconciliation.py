@@ -10,7 +10,8 @@ keeps no message bodies shows none. So a text in it is judged by how strong the 
    that misses one, the first is the first one's, and so on: all are found. Where there are fewer, somebody's text is
    missing and nobody can tell whose: then nothing is sent again by itself. A receipt, which carries our id, may still
    tell; after ``LONGEST_DOUBT`` a person is asked to look.
-3. other words, a SID that is another row's, or no words and another time: not ours.
+3. other words, a SID that is another row's, or no words and another time: not ours. By WhatsApp other words count
+   as none: they may be an approved template's.
 
 A list is empty when it shows nothing of the first two kinds.
 """
@@ -27,6 +28,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from messaging import tries
+from messaging.channels import Channel, address
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.answers import Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import client as twilio
@@ -133,7 +135,7 @@ def _find_at_twilio(message: Message) -> Found:
     with guarded(Service.TWILIO_API, message.org_id, str(message.pk), is_listing_outage):
         listed = twilio.sent_to(
             account,
-            recipient=settings.SMS_REDIRECT_TO or message.recipient,
+            recipient=address(message.channel, settings.SMS_REDIRECT_TO or message.recipient),
             sender=message.sender,
             since=twilio.earliest_listing(_first_tried(message)),
         )
@@ -144,7 +146,7 @@ def _find_at_twilio(message: Message) -> Found:
         same = [item for item in free if _has_words_of(item, message)]
         if same:
             return Found(same[0], sure=tries.is_only_one_out(message))
-        return _among_those_without_words(message, [item for item in free if _shows_no_words(item)])
+        return _among_those_without_words(message, [item for item in free if _may_hide_words(item, message)])
 
 
 def is_listing_outage(error: Exception) -> bool:
@@ -169,6 +171,11 @@ def _has_words_of(item: Listed, message: Message) -> bool:
 
 def _shows_no_words(item: Listed) -> bool:
     return WITHOUT_WORDS.fullmatch(item.body) is not None
+
+
+def _may_hide_words(item: Listed, message: Message) -> bool:
+    """By WhatsApp a text may have gone out in a template's words, which we do not know."""
+    return message.channel == Channel.WHATSAPP or _shows_no_words(item)
 
 
 def _among_those_without_words(message: Message, wordless: list[Listed]) -> Found:

@@ -92,6 +92,7 @@ LIFECYCLE = Lifecycle(
                 MessageState.DEAD_LETTER,
                 MessageState.SUPPRESSED,
                 # Reported undelivered for a reason that passes: it is sent once more.
+                # WhatsApp reported that it could not be delivered there: it goes by text.
                 MessageState.QUEUED,
             }
         ),

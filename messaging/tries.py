@@ -28,14 +28,16 @@ WITH clinic AS (
            coalesce((SELECT x.opted_out FROM opt_outs x
                      WHERE x.org_id = %(org)s AND x.recipient = given.recipient AND x.sender = given.sender
                      ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
-    FROM unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[])
-         AS given (id, message, recipient, sender)
+    FROM unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[],
+                %(channels)s::text[])
+         AS given (id, message, recipient, sender, channel)
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = ANY(%(messages)s::uuid[]) AND finished_at IS NULL
 ), begun AS (
-    INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
-    SELECT wanted.id, %(org)s, wanted.message, %(now)s, '', '', '', %(now)s FROM wanted, clinic
+    INSERT INTO delivery_attempts
+        (id, org_id, message_id, channel, started_at, outcome, error, provider_sid, created_at)
+    SELECT wanted.id, %(org)s, wanted.message, wanted.channel, %(now)s, '', '', '', %(now)s FROM wanted, clinic
     WHERE NOT wanted.opted_out AND clinic.paused = ''
     RETURNING id, message_id
 ), first AS (
@@ -74,6 +76,7 @@ def begin(messages: Sequence[Message]) -> list[Begun]:
     values = {
         "org": org_id, "now": timezone.now(), "stopped": STOPPED, "ids": [new_id() for _ in messages],
         "messages": [message.pk for message in messages], "senders": [message.sender for message in messages],
+        "channels": [message.channel for message in messages],
         "recipients": [message.recipient for message in messages],
     }  # fmt: skip
     begun = {

@@ -31,6 +31,15 @@ DEFAULT_TEMPLATES: Mapping[MessageKind, str] = {
     ),
 }
 FIELDS = frozenset({"clinic", "date", "time", "code", "link"})
+# What is known when a text of the kind is written; a reply has words of its own.
+FIELDS_OF_KIND: Mapping[str, frozenset[str]] = {
+    MessageKind.CONFIRMATION.value: FIELDS,
+    MessageKind.RESCHEDULED.value: FIELDS,
+    MessageKind.CANCELLED.value: FIELDS,
+    MessageKind.REMINDER.value: FIELDS,
+    MessageKind.MISSED_CALL.value: frozenset({"clinic"}),
+    MessageKind.MISSED_CALL_AFTER_HOURS.value: frozenset({"clinic"}),
+}
 # Twilio takes 1,600 characters (error 21617); the fields need room too.
 LONGEST_TEMPLATE = 1200
 # Whoever answers with one of these opts out of every text (Twilio's default keywords): "reply CANCEL to cancel your

@@ -7,9 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole_or_masked
+from messaging.channels import Channel, parted
 from messaging.models import Contact, OptOut
 from messaging.phone_numbers import mask
 from voxanne.staff import people
@@ -18,6 +20,8 @@ from voxanne.staff.columns import clock, label, shown
 from voxanne.staff.filters import OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import Organization
+
+OF_WHATSAPP = ("whatsapp_consent_source", "whatsapp_consent_at")
 
 
 class ContactForm(ClinicForm):
@@ -34,7 +38,21 @@ class ContactForm(ClinicForm):
         if not cleaned.get("phone") and not cleaned.get("email") and not self.errors:
             self.add_error("phone", "A phone number or an e-mail address is needed.")
         cleaned["email"] = str(cleaned.get("email") or "").strip().lower()
+        self._note_consent(cleaned)
         return cleaned
+
+    def _note_consent(self, cleaned: dict[str, Any]) -> None:
+        """Whoever is set to WhatsApp here told staff so."""
+        if (
+            "preferred_channel" not in self.changed_data
+            or cleaned.get("preferred_channel") != Channel.WHATSAPP
+        ):
+            return
+        self.instance.whatsapp_consent_source, self.instance.whatsapp_consent_at = (
+            "told staff",
+            timezone.now(),
+        )
+        self.derived = ("whatsapp_consent_source", "whatsapp_consent_at")
 
 
 @admin.register(Contact)
@@ -46,8 +64,18 @@ class ContactAdmin(ClinicAdmin):
     masked_fields = ("phone", "email")
     search_help_text = "Name, e-mail address, or the last digits of a number"
     ordering = ("name", "pk")
-    readonly_fields = ("other_names", "consent_source", "consent_at")
-    whole = ("name", "phone", "email", "language", "other_names", "consent_source", "consent_at")
+    readonly_fields = ("other_names", "consent_source", "consent_at", *OF_WHATSAPP)
+    whole = (
+        "name",
+        "phone",
+        "email",
+        "language",
+        "preferred_channel",
+        "other_names",
+        "consent_source",
+        "consent_at",
+        *OF_WHATSAPP,
+    )
 
     @shown("Name", ordering="name")
     def name_or_not(self, contact: Contact) -> str:
@@ -77,10 +105,14 @@ class ContactAdmin(ClinicAdmin):
 
 @admin.register(OptOut)
 class OptOutAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("When", "created_at"), "recipient_masked", "wish", "source")
+    list_display = (clock("When", "created_at"), "recipient_masked", "channel", "wish", "source")
     list_filter = (("org", OfClinic), ("created_at", WholeDays), "opted_out")
     ordering = ("-created_at",)
-    readonly_fields = ("recipient_masked", "wish")
+    readonly_fields = ("recipient_masked", "channel", "wish")
+
+    @shown("By")
+    def channel(self, line: OptOut) -> str:
+        return str(parted(line.sender)[0].label)
 
     @shown("Recipient")
     def recipient_masked(self, line: OptOut) -> str:
@@ -91,4 +123,11 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
         return label("No texts", "warning") if line.opted_out else label("Texts again", "success")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("created_at", whole_or_masked(request, obj, "recipient"), "sender", "wish", "source")
+        return (
+            "created_at",
+            whole_or_masked(request, obj, "recipient"),
+            "channel",
+            "sender",
+            "wish",
+            "source",
+        )

@@ -16,6 +16,7 @@ from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
 from messaging.admin.unknown import FITS, UnknownActs, looked_up
 from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
+from messaging.channels import Channel
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageState
@@ -47,10 +48,22 @@ STATE_TONES = {
 }
 
 
+CHANNEL_TONES = {"whatsapp": "success"}
+
+
 class DeliveryAttemptInline(ReadOnlyTabular):
     model = DeliveryAttempt
     verbose_name_plural = "tries"
-    fields = ("started", "took", "outcome_badge", "http_status", "error_code", "error", "provider_sid")
+    fields = (
+        "started",
+        "took",
+        "channel",
+        "outcome_badge",
+        "http_status",
+        "error_code",
+        "error",
+        "provider_sid",
+    )
     readonly_fields = fields
 
     @shown("Started")
@@ -74,6 +87,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         clock("Written", "created_at"),
         "kind",
         "to_whom",
+        "channel_badge",
         "state_badge",
         "why",
         age("Age", "created_at"),
@@ -83,6 +97,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         ("org", OfClinic),
         ("state", OfChoices),
         ("kind", OfChoices),
+        ("channel", OfChoices),
         ("error_code", OfNumber),
         ("created_at", WholeDays),
     )
@@ -95,6 +110,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     inlines = (DeliveryAttemptInline,)
     readonly_fields = (
         "state_badge",
+        "channel_badge",
         "recipient_masked",
         "to_contact",
         "to_subject",
@@ -121,6 +137,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
                         "state_badge",
                         "why",
                         *(["being_looked_up"] if obj and looked_up(obj) else []),
+                        "channel_badge",
                         whole_or_masked(request, obj, "recipient"),
                         "to_contact",
                         "to_subject",
@@ -167,6 +184,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         return FITS.get(act, is_dead)(row)
 
     state_badge = badge("State", "state", STATE_TONES)
+    channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("To")
     def to_whom(self, message: Message) -> SafeString | str:
@@ -193,6 +211,8 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
 
     @shown("Size")
     def size(self, message: Message) -> str:
+        if message.channel == Channel.WHATSAPP:
+            return "Not counted by WhatsApp"
         return f"{message.segments} segment{'' if message.segments == 1 else 's'}, {message.encoding}"
 
     @shown("What happened")
@@ -234,25 +254,36 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
 
 @admin.register(InboundMessage)
 class InboundMessageAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("Received", "created_at"), "sender_masked", "said_in_short", "keyword")
+    list_display = (
+        clock("Received", "created_at"),
+        "sender_masked",
+        "channel_badge",
+        "said_in_short",
+        "keyword",
+    )
     list_select_related = ("org", "contact")
-    list_filter = (("org", OfClinic), ("created_at", WholeDays))
+    list_filter = (("org", OfClinic), ("channel", OfChoices), ("created_at", WholeDays))
     search_fields = ("contact__name", "sender", "=keyword")
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "to_contact", "said")
+    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
             "created_at",
             whole_or_masked(request, obj, "sender"),
+            "profile_name",
             "to_contact",
+            "channel_badge",
             "recipient",
             "said",
+            "button",
             "keyword",
             "provider_sid",
         )
+
+    channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("From")
     def sender_masked(self, text: InboundMessage) -> str:

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from messaging import pauses
+from messaging.admin import whatsapp
 from messaging.admin.numbers import clean_number
 from messaging.dead_letters import Redriven, redrive
 from messaging.models import SenderAccount
@@ -26,6 +27,7 @@ from voxanne.staff.filters import OfClinic
 from voxanne.staff.forms import SecretsForm
 from voxanne.staff.rows import RowButton, buttons
 from voxanne.staff.start import Figure, add_figure
+from voxanne.tenancy.models import Organization
 
 MAY_PAUSE = "messaging.pause_senderaccount"
 
@@ -36,15 +38,23 @@ class SenderForm(SecretsForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         clinic = cleaned.get("org") or getattr(self.instance, "org", None)
-        if cleaned.get("number") and clinic is not None:
-            try:
-                cleaned["number"] = clean_number(cleaned["number"], clinic.country)
-            except forms.ValidationError as error:
-                self.add_error("number", error)
-            else:
-                if is_anothers_number(cleaned["number"] or "", clinic.pk):
-                    self.add_error("number", ANOTHERS_NUMBER)
+        if clinic is not None:
+            self._clean_number(cleaned, "number", clinic)
+            self._clean_number(cleaned, "whatsapp_number", clinic)
+        if cleaned.get("whatsapp_on") and not cleaned.get("whatsapp_number") and not self.errors:
+            self.add_error("whatsapp_number", "Give the number that the clinic has at WhatsApp.")
         return cleaned
+
+    def _clean_number(self, cleaned: dict[str, Any], name: str, clinic: Organization) -> None:
+        if not cleaned.get(name):
+            return
+        try:
+            cleaned[name] = clean_number(cleaned[name], clinic.country)
+        except forms.ValidationError as error:
+            self.add_error(name, error)
+        else:
+            if is_anothers_number(cleaned[name] or "", clinic.pk):
+                self.add_error(name, ANOTHERS_NUMBER)
 
 
 class WhenResumed(WithReason):
@@ -67,14 +77,14 @@ def is_sending(sender: SenderAccount) -> bool:
 
 
 @admin.register(SenderAccount)
-class SenderAccountAdmin(ClinicAdmin):
+class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
     """The credentials can be replaced, never read. Sending is paused and resumed by acts, not by typing."""
 
     form = SenderForm
-    list_display = ("number", "own_account", "sending", "paused_reason")
+    list_display = ("number", "own_account", "sending", "paused_reason", "by_whatsapp")
     list_filter = (("org", OfClinic),)
     search_fields = ("number", "org__name")
-    actions_detail = ("pause", "resume")
+    actions_detail = ("pause", "resume", "pause_whatsapp", "resume_whatsapp")
     typed = (
         "number",
         "segments_per_second",
@@ -85,14 +95,18 @@ class SenderAccountAdmin(ClinicAdmin):
         "messaging_service_sid",
     )
     told = ("sending", "paused_reason", "paused_since", "pace")
-    readonly_fields = ("own_account", *told)
+    of_whatsapp = ("by_whatsapp", "whatsapp_paused_reason")
+    readonly_fields = ("own_account", *told, *of_whatsapp)
 
-    def get_fields(self, request: Any, obj: Any = None) -> Any:
-        if obj is None:
-            return self.typed
-        if self.has_change_permission(request, obj):
-            return (*self.told, *self.typed)
-        return ("number", "own_account", "messaging_service_sid", *self.told)
+    def sections(self, request: Any, obj: Any = None) -> Any:
+        changes = obj is None or self.has_change_permission(request, obj)
+        texts = self.typed if changes else ("number", "own_account", "messaging_service_sid")
+        switch = ("whatsapp_number", *(("whatsapp_on",) if changes else ()))
+        told, of_whatsapp = ((), ()) if obj is None else (self.told, self.of_whatsapp)
+        return [
+            ("Texts", {"fields": [*told, *texts]}),
+            ("WhatsApp", {"fields": [*of_whatsapp, *switch]}),
+        ]
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
@@ -103,6 +117,8 @@ class SenderAccountAdmin(ClinicAdmin):
             line_up_anew(obj.org_id, obj.number)
 
     def fits(self, act: str, row: SenderAccount) -> bool:
+        if act in whatsapp.FITS:
+            return whatsapp.FITS[act](row)
         return is_sending(row) if act == "pause" else is_paused(row)
 
     @asks_about_row(
@@ -168,6 +184,7 @@ class SenderAccountAdmin(ClinicAdmin):
 ROW_BUTTONS = (
     RowButton("pause", "Pause", MAY_PAUSE, is_sending),
     RowButton("resume", "Resume", MAY_PAUSE, is_paused),
+    *whatsapp.ROW_BUTTONS,
 )
 
 
@@ -177,13 +194,15 @@ def mask_sid(sid: str) -> str:
 
 def paused_senders(request: HttpRequest) -> Figure | None:
     """A figure only while texts are held back: nobody needs to read every day that they are not."""
-    paused = SenderAccount.objects.exclude(paused_reason="")[:2]
+    paused = SenderAccount.objects.exclude(paused_reason="", whatsapp_paused_reason="")[:2]
     if not paused:
         return None
-    note = paused[0].paused_reason if len(paused) == 1 else "at several clinics"
-    return Figure(
-        "Sending", "Paused", note, reverse("admin:messaging_senderaccount_changelist"), alarming=True
+    first = paused[0]
+    what, why = (
+        ("Sending", first.paused_reason) if is_paused(first) else ("WhatsApp", first.whatsapp_paused_reason)
     )
+    note = why if len(paused) == 1 else "at several clinics"
+    return Figure(what, "Paused", note, reverse("admin:messaging_senderaccount_changelist"), alarming=True)
 
 
 add_figure(31, paused_senders)

@@ -19,6 +19,14 @@ class TryOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """An approved template, and what its places are filled with: JSON, or blank where it has none."""
+
+    sid: str
+    variables: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One try's outcome; ``retry_after`` in seconds when the provider named one. ``outage``: the provider failed, not
     the request (time-outs, broken and refused connections, 429, 5xx)."""

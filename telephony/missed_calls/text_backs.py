@@ -57,15 +57,17 @@ def text_back(call: ActiveCall, plan: ClinicPlan, now: datetime) -> tuple[Text, 
         return Text.COOL_DOWN, None
     kind = KINDS[0] if is_open(plan, now) else KINDS[1]
     contact = Contact.objects.filter(org_id=call.org_id, phone=caller).values_list("pk", flat=True).first()
+    values = {"clinic": plan.name}
     written = enqueue(
         org_id=call.org_id,
         kind=kind,
         recipient=caller,
-        body=words_for(plan.key, kind, {"clinic": plan.name}),
+        body=words_for(plan.key, kind, values),
         dedupe_key=f"missed-call:{call.call_sid}",
         expires_at=now + USEFUL_FOR,
         contact_id=contact,
         about=f"missed:{call.pk}",
+        template_values=values,
     )
     if written.status == MessageState.QUEUED:
         return Text.QUEUED, written.message_id

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from messaging.channels import parted
 from messaging.inbound import Received, clinic_texted_at
 from messaging.senders import account_at
 from monitoring import metrics
@@ -19,7 +20,24 @@ from telephony.vapi.payload import text
 from telephony.webhooks import ledger
 from telephony.webhooks.database_faults import answer_to
 
+LONGEST_ADDRESS = 60
 NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+def _received(request: HttpRequest) -> Received:
+    """WhatsApp's addresses carry a prefix, and its forms a name, and the button that was pressed."""
+    channel, sender = parted(text(request.POST.get("From"), LONGEST_ADDRESS))
+    button = text(request.POST.get("ButtonText"), 256)
+    return Received(
+        sid=text(request.POST.get("MessageSid"), 40),
+        sender=sender[:20],
+        recipient=parted(text(request.POST.get("To"), LONGEST_ADDRESS))[1][:20],
+        body=text(request.POST.get("Body"), 5000) or button,
+        opt_out_type=text(request.POST.get("OptOutType"), 10),
+        channel=channel.value,
+        profile_name=text(request.POST.get("ProfileName"), 120),
+        button=text(request.POST.get("ButtonPayload"), 256) or button,
+    )
 
 
 @csrf_exempt
@@ -27,15 +45,9 @@ NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 def incoming_text(request: HttpRequest) -> HttpResponse:
     """Twilio itself replies to STOP, START and HELP; we only keep what was said."""
     began = time.perf_counter()
-    received = Received(
-        sid=text(request.POST.get("MessageSid"), 40),
-        sender=text(request.POST.get("From"), 20),
-        recipient=text(request.POST.get("To"), 20),
-        body=text(request.POST.get("Body"), 5000),
-        opt_out_type=text(request.POST.get("OptOutType"), 10),
-    )
+    received, texted_at = _received(request), text(request.POST.get("To"), LONGEST_ADDRESS)
     try:
-        clinic = clinic_texted_at(received.recipient)
+        clinic = clinic_texted_at(texted_at)
         account = account_at(clinic) if clinic else None
         owned = account is not None and request.POST.get("AccountSid") == account.sid
         if not owned or account is None or clinic is None or not is_signed(request, account.auth_token):

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder
 
 from messaging import delivery
 from messaging.models import Message
-from messaging.providers.answers import Answer, TryOutcome
+from messaging.providers.answers import Answer, Content, TryOutcome
 from messaging.providers.twilio import client as twilio
 from tests.contracts.specifications import document, twilio_faults
 from tests.telephony.vapi_client import VapiCaller
@@ -98,6 +98,46 @@ def test_a_text_is_sent_as_twilio_documents_it(server: HTTPServer, changes: dict
     assert sent["To"] == [changes.get("recipient", VALID["To"])]
     assert sent["StatusCallback"] == [CALLBACK]
     assert 1 <= int(sent["ValidityPeriod"][0]) <= 36_000
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, {"Body": ["See you at nine."]}),
+        (Content("HX" + "a" * 32, ""), {"ContentSid": ["HX" + "a" * 32]}),
+        (
+            Content("HX" + "a" * 32, '{"1": "Ärztehaus „Elm“", "2": "9 AM"}'),
+            {
+                "ContentSid": ["HX" + "a" * 32],
+                "ContentVariables": ['{"1": "Ärztehaus „Elm“", "2": "9 AM"}'],
+            },
+        ),
+    ],
+)
+def test_a_text_by_whatsapp_is_sent_as_twilio_documents_it(
+    server: HTTPServer, content: Content | None, expected: dict[str, list[str]]
+) -> None:
+    answers(server, "POST", example("post"), 201)
+    send(sender="whatsapp:+14155550100", recipient="whatsapp:+14155550142", content=content)
+    request = the_request(server)
+    assert twilio_faults(request) == []
+    sent = form(request)
+    said = {name: sent[name] for name in ("Body", "ContentSid", "ContentVariables") if name in sent}
+    assert said == expected
+    assert (sent["From"], sent["To"]) == (["whatsapp:+14155550100"], ["whatsapp:+14155550142"])
+
+
+def test_texts_by_whatsapp_are_listed_as_twilio_documents_it(server: HTTPServer) -> None:
+    answers(server, "GET", {**example("get"), "next_page_uri": None})
+    twilio.sent_to(
+        ACCOUNT,
+        recipient="whatsapp:+14155550142",
+        sender="whatsapp:+14155550100",
+        since=datetime.now(UTC) - timedelta(days=4000),
+    )
+    request = the_request(server)
+    assert twilio_faults(request) == []
+    assert (request.args["To"], request.args["From"]) == ("whatsapp:+14155550142", "whatsapp:+14155550100")
 
 
 def test_twilios_own_example_answer_is_read(server: HTTPServer) -> None:
@@ -186,6 +226,7 @@ def test_the_validator_finds_nothing_wrong_with_a_right_request() -> None:
         {**VALID, "To": None},
         {**VALID, "ValidityPeriod": "soon"},
         {**VALID, "MessagingServiceSid": "MG1"},
+        {**VALID, "ContentSid": "HX1"},
         {**VALID, "Frm": "+14155550100"},
         {**VALID, "body": "In small letters."},
         {**VALID, "StatusCallBack": CALLBACK},

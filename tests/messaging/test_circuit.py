@@ -162,7 +162,7 @@ def test_an_address_of_ours_that_is_none_tells_nothing(desk: Desk, settings: Any
 
 def test_whatsapp_has_a_circuit_of_its_own() -> None:
     assert circuit.service_of(Message(recipient=PATIENT)) is Service.TWILIO_SMS
-    assert circuit.service_of(Message(recipient=f"whatsapp:{PATIENT}")) is Service.TWILIO_WHATSAPP
+    assert circuit.service_of(Message(recipient=PATIENT, channel="whatsapp")) is Service.TWILIO_WHATSAPP
 
 
 # A leave to probe

@@ -18,6 +18,7 @@ from messaging.models import (
     MessageTemplate,
     OptOut,
     StaffTask,
+    WhatsAppTemplate,
 )
 from telephony.models import (
     ActiveCall,
@@ -157,6 +158,7 @@ def _messages(furnished: Furnished) -> list[Model]:
         ),
         OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
+        WhatsAppTemplate.objects.create(org=org, kind="reminder", content_sid=mark, variables=[mark]),
         StaffTask.objects.create(
             org=org,
             kind="caller_message",

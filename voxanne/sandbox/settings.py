@@ -18,13 +18,16 @@ class Settings:
 
     step_seconds: float = 0.3
     receipt_statuses: list[str] = field(
-        default_factory=lambda: ["sending", "sent", "delivered", "undelivered", "failed", "canceled"]
+        default_factory=lambda: ["sending", "sent", "delivered", "undelivered", "failed", "canceled", "read"]
     )
     latency_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SERVICES, 0.0))
     down: list[str] = field(default_factory=list)
     enforce_senders: bool = False
     opt_out_keywords: bool = True
     advanced_opt_out: bool = False
+    whatsapp_window_seconds: float = 86_400.0
+    whatsapp_read: bool = False
+    whatsapp_templates: dict[str, str] = field(default_factory=dict)
 
     def update(self, asked: dict[str, Any]) -> None:
         """Take the named settings; ``latency_seconds`` may be one number for all. Raises BadSetting."""

@@ -25,6 +25,7 @@ CLINIC_SETUP = frozenset(
         "workinghours",
         "closure",
         "messagetemplate",
+        "whatsapptemplate",
         "transferdestination",
         "callsettings",
     }

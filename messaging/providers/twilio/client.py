@@ -23,7 +23,7 @@ from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from messaging.providers.answers import Answer, Listed, ListingFailed, TryOutcome
+from messaging.providers.answers import Answer, Content, Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
 from monitoring.breaker import is_outage, is_outage_status
@@ -138,15 +138,16 @@ def client_of(account: Account) -> Client:
 
 
 def send(
-    account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta
-) -> Answer:
-    """Asks Twilio to send ``body``. Never raises for what Twilio or the network does."""
+    account: Account, *, sender: str, recipient: str, body: str, status_callback: str, validity: timedelta,
+    content: Content | None = None,
+) -> Answer:  # fmt: skip
+    """Asks Twilio to send ``body``, or ``content`` in its place. Never raises for what Twilio or the network does."""
     client = client_of(account)
     try:
         created = client.messages.create(
             to=recipient,
             **_from(sender),
-            body=body,
+            **words_of(body, content),
             status_callback=status_callback,
             validity_period=max(1, min(int(validity.total_seconds()), LONGEST_VALIDITY)),
         )
@@ -161,6 +162,14 @@ def send(
 
 def _from(sender: str) -> dict[str, str]:
     return {"messaging_service_sid": sender} if sender.startswith(SERVICE) else {"from_": sender}
+
+
+def words_of(body: str, content: Content | None) -> dict[str, str]:
+    """The parameters that say what is sent: Twilio takes a body or a template, not both."""
+    if content is None:
+        return {"body": body}
+    variables = {"content_variables": content.variables} if content.variables else {}
+    return {"content_sid": content.sid, **variables}
 
 
 def answer_of_exception(error: Exception, retry_after: float | None = None) -> Answer:

@@ -15,6 +15,8 @@ from voxanne.sandbox.state import Sandbox
 from voxanne.sandbox.twilio.accounts import Account, Number
 from voxanne.sandbox.twilio.call_script import script_from
 
+BUTTON = {"button_text": "ButtonText", "button_payload": "ButtonPayload"}
+
 
 class TwilioControl:
     """Accounts, numbers, and what the phones hold."""
@@ -75,7 +77,12 @@ class TwilioControl:
         body = await json_object(request, "from", "to")
         try:
             received = await self._sandbox.inbound_texts.receive(
-                str(body["from"]), str(body["to"]), str(body.get("body", "")), body.get("sid")
+                str(body["from"]),
+                str(body["to"]),
+                str(body.get("body", body.get("button_text", ""))),
+                body.get("sid"),
+                str(body.get("profile_name", "")),
+                {form: str(body[name]) for name, form in BUTTON.items() if name in body},
             )
         except LookupError as error:
             raise BadRequest(str(error), 404) from error

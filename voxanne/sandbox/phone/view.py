@@ -9,6 +9,7 @@ from voxanne.sandbox.formats import iso_milliseconds
 from voxanne.sandbox.state import Sandbox
 from voxanne.sandbox.twilio.calls import Call
 from voxanne.sandbox.twilio.messages import Message
+from voxanne.sandbox.twilio.whatsapp import is_whatsapp
 from voxanne.sandbox.vapi.records import VapiRecord
 
 MOST_PHONES = 200
@@ -115,6 +116,7 @@ def _text(message: Message) -> Shown:
         "sid": message.sid,
         "phone": message.phone,
         "clinic": message.clinic_number,
+        "channel": "whatsapp" if is_whatsapp(message.to) else "sms",
         "from_clinic": message.direction != "inbound",
         "body": message.body,
         "status": message.status,

@@ -80,7 +80,14 @@ class Accounts:
         return self._numbers.get(number)
 
     def numbers(self, account_sid: str | None = None) -> list[Number]:
-        return [one for one in self._numbers.values() if account_sid in (None, one.account_sid)]
+        """All that is ours; of one account its phone numbers, among which Twilio counts no WhatsApp sender."""
+        if account_sid is None:
+            return list(self._numbers.values())
+        return [
+            one
+            for one in self._numbers.values()
+            if one.account_sid == account_sid and one.number.startswith("+")
+        ]
 
     def account(self, account_sid: str) -> Account | None:
         """The account, where it was configured."""

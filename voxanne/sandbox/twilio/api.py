@@ -42,7 +42,7 @@ class MessagesApi:
         self._opted_out = opted_out
 
     async def create(self, exchange: Exchange, path: dict[str, str]) -> Response:
-        message = message_from(exchange, path["account_sid"], self._accounts, self._settings)
+        message = message_from(exchange, path["account_sid"], self._accounts, self._messages, self._settings)
         if self._opted_out(message.sender or "", message.to):
             raise TwilioError(21610)
         self._messages.add(message)

@@ -12,7 +12,8 @@ from voxanne.sandbox.faults import MESSAGE_KINDS, RECEIPT_KINDS
 from voxanne.sandbox.settings import Settings
 from voxanne.sandbox.twilio.accounts import Accounts
 from voxanne.sandbox.twilio.errors import TwilioError
-from voxanne.sandbox.twilio.messages import Message
+from voxanne.sandbox.twilio.messages import Message, Messages
+from voxanne.sandbox.twilio.whatsapp import OUTSIDE_WINDOW, check_channels, fails_outside_window, rendered
 
 E164 = re.compile(r"(whatsapp:)?\+[1-9]\d{6,14}")
 LONGEST_BODY = 1600
@@ -20,20 +21,26 @@ TRIAL_LINE = "Sent from your Twilio trial account - "
 DEFAULT_OUTCOME_CODES = {"undelivered": 30003, "failed": 30008}
 
 
-def message_from(exchange: Exchange, account_sid: str, accounts: Accounts, settings: Settings) -> Message:
+def message_from(
+    exchange: Exchange, account_sid: str, accounts: Accounts, messages: Messages, settings: Settings
+) -> Message:
     """The message a create request asks for. Raises TwilioError as Twilio would."""
     form = exchange.form
     _check_addresses(form, account_sid, accounts, settings)
     _check_content(form)
     service_sid = form.get("MessagingServiceSid") or None
     send_at = _send_at(form)
+    sender = form.get("From") or _sender_of_service(service_sid, account_sid, accounts)
+    body = rendered(form, settings.whatsapp_templates) if form.get("ContentSid") else form.get("Body", "")
     outcome, outcome_code = _outcome(exchange)
+    if outcome == "delivered" and fails_outside_window(form, sender, messages, settings):
+        outcome, outcome_code = "failed", OUTSIDE_WINDOW
     account = accounts.account(account_sid)
     return Message(
         account_sid=account_sid,
         to=form["To"],
-        sender=form.get("From") or _sender_of_service(service_sid, account_sid, accounts),
-        body=(TRIAL_LINE if account and account.trial else "") + form.get("Body", ""),
+        sender=sender,
+        body=(TRIAL_LINE if account and account.trial else "") + body,
         keeps_no_body=account is not None and account.keeps_no_bodies,
         direction="outbound-api",
         status="scheduled" if send_at else ("accepted" if service_sid else "queued"),
@@ -56,6 +63,7 @@ def _check_addresses(form: dict[str, str], account_sid: str, accounts: Accounts,
         raise TwilioError(21603)
     if not E164.fullmatch(to):
         raise TwilioError(21211, f"Invalid 'To' Phone Number: {to[:6]}XXXX")
+    check_channels(to, sender)
     if to == sender:
         raise TwilioError(21211, "'To' and 'From' number cannot be the same")
     number = accounts.number(sender)

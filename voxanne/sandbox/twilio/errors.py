@@ -29,13 +29,22 @@ MESSAGES = {
     21612: "The 'To' number is not currently reachable from the 'From' number",
     21614: "The 'To' number is not a valid mobile number",
     21617: "The message body exceeds the 1600 character limit",
+    21655: "The ContentSid is invalid",
+    21656: "The ContentVariables are invalid",
     21703: "The Messaging Service has no phone numbers available to send a message",
+    21910: "Invalid 'From' and 'To' pair: both should be of the same channel",
     30003: "Unreachable destination handset",
     30004: "Message blocked",
     30005: "Unknown destination handset",
     30006: "Landline or unreachable carrier",
     30007: "Message filtered",
     30008: "Unknown error",
+    63003: "Channel could not find To address",
+    63007: "Channel could not find From address",
+    63016: "Failed to send freeform message because it is outside the allowed window; use a template",
+    63024: "Invalid message recipient",
+    63032: "User is part of an experiment of Meta's",
+    63033: "The recipient has blocked the sender",
 }
 HTTP_STATUS = {20003: 401, 20403: 403, 20404: 404, 20409: 409, 20429: 429, 20500: 500, 20503: 503, 21408: 403}
 

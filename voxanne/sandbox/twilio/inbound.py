@@ -15,6 +15,7 @@ from voxanne.sandbox.twilio.messages import API_VERSION, Message, Messages
 from voxanne.sandbox.twilio.receipts import Progress, TwilioWebhooks
 from voxanne.sandbox.twilio.segments import segment_count
 from voxanne.sandbox.twilio.twiml import BadTwiml, parse_twiml
+from voxanne.sandbox.twilio.whatsapp import PREFIX, is_whatsapp, of_inbound
 from voxanne.sandbox.webhooks import Delivery
 
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
@@ -69,8 +70,17 @@ class InboundTexts:
         self._progress = progress
         self._settings = settings
 
-    async def receive(self, sender: str, to: str, body: str, sid: str | None = None) -> dict[str, Any]:
+    async def receive(
+        self,
+        sender: str,
+        to: str,
+        body: str,
+        sid: str | None = None,
+        profile_name: str = "",
+        button: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
         """A text from ``sender`` arrives at our number ``to``; with ``sid`` that text's webhook is repeated.
+        By WhatsApp where ``to`` says so, with what they call themselves and the button they pressed.
 
         Returns the message's SID, how the webhook went, and the texts the TwiML asked for.
         Raises LookupError when the number is not configured or the repeated text is unknown.
@@ -78,13 +88,17 @@ class InboundTexts:
         number = self._accounts.number(to)
         if number is None:
             raise LookupError(f"{to} is not configured: POST /_control/numbers with its sms_url first.")
+        by_whatsapp = is_whatsapp(to)
+        if by_whatsapp and not is_whatsapp(sender):
+            sender = f"{PREFIX}{sender}"
         message = self._repeated(sid) if sid else self._taken_in(number, sender, body)
         keyword = self._keyword(message)
         if not number.sms_url:
             return {"message_sid": message.sid, "webhook": None, "replies": []}
-        delivery = await self._webhooks.post(
-            number.account_sid, number.sms_url, self._params(message, keyword)
-        )
+        params = self._params(message, keyword)
+        if by_whatsapp:
+            params |= of_inbound(message, profile_name, button or {})
+        delivery = await self._webhooks.post(number.account_sid, number.sms_url, params)
         return {
             "message_sid": message.sid,
             "webhook": delivery.describe(),
@@ -113,13 +127,16 @@ class InboundTexts:
         return message
 
     def _keyword(self, message: Message) -> str | None:
-        """Block or unblock the pair as the carrier's filter would; STOP, START, HELP or None."""
+        """Block or unblock the pair as the carrier's filter would (WhatsApp has none); STOP, START, HELP or None."""
         word = message.body.strip().upper()
         kinds = (("STOP", STOP_WORDS), ("START", START_WORDS), ("HELP", HELP_WORDS))
         kind = next((kind for kind, words in kinds if word in words), None)
-        if kind in ("STOP", "START") and self._settings.opt_out_keywords:
+        if kind in ("STOP", "START") and self._filters(message):
             self._opt_outs.set(message.to, message.sender or "", out=kind == "STOP")
         return kind
+
+    def _filters(self, message: Message) -> bool:
+        return self._settings.opt_out_keywords and not is_whatsapp(message.to)
 
     def _params(self, message: Message, keyword: str | None) -> dict[str, str]:
         params = {

@@ -44,8 +44,8 @@ class Message:
 
     @property
     def phone(self) -> str:
-        """The number of the person's handset, whichever way the text went."""
-        return (self.sender or "") if self.direction == "inbound" else self.to
+        """The number of the person's handset, whichever way and by whichever channel the text went."""
+        return ((self.sender or "") if self.direction == "inbound" else self.to).removeprefix("whatsapp:")
 
     @property
     def clinic_number(self) -> str:
@@ -146,6 +146,10 @@ class Messages:
     def newest_first(self, to: str | None = None) -> list[Message]:
         kept = self._by_recipient.get(to, []) if to is not None else list(self._by_sid.values())
         return list(reversed(kept))
+
+    def last_between(self, *, sender: str, to: str) -> Message | None:
+        """The newest text from ``sender`` to ``to``, as they are addressed."""
+        return next((one for one in reversed(self._by_recipient.get(to, [])) if one.sender == sender), None)
 
     def unfinished(self) -> list[Message]:
         return [message for message in self._by_sid.values() if message.status not in FINAL_STATUSES]

@@ -12,6 +12,7 @@ from twilio.request_validator import RequestValidator
 from voxanne.sandbox.settings import Settings
 from voxanne.sandbox.twilio.accounts import Accounts
 from voxanne.sandbox.twilio.messages import API_VERSION, Message, Messages
+from voxanne.sandbox.twilio.whatsapp import is_whatsapp, of_receipt
 from voxanne.sandbox.webhooks import Delivery, WebhookSender, split_overrides
 
 STEPS = {
@@ -65,7 +66,7 @@ class Progress:
     async def _advance(self, message: Message) -> None:
         if message.send_at is not None:
             await asyncio.sleep(max(0.0, message.send_at - time.time()))
-        steps = STEPS[message.outcome]
+        steps = self._steps(message)
         if message.status in steps:
             steps = steps[steps.index(message.status) + 1 :]
         receipts: list[tuple[str, int | None]] = []
@@ -82,6 +83,10 @@ class Progress:
                 previous = self._spawn(self._call_back_after(previous, message, status, code))
         for status, code in receipts:
             await self._call_back(message, status, code)
+
+    def _steps(self, message: Message) -> tuple[str, ...]:
+        is_read = self._settings.whatsapp_read and is_whatsapp(message.to) and message.outcome == "delivered"
+        return (*STEPS[message.outcome], *(("read",) if is_read else ()))
 
     async def _call_back_after(
         self, previous: asyncio.Task[None] | None, message: Message, status: str, code: int | None
@@ -123,6 +128,8 @@ def receipt(message: Message, status: str, code: int | None) -> dict[str, str]:
         fields["MessagingServiceSid"] = message.messaging_service_sid
     if code is not None:
         fields["ErrorCode"] = str(code)
+    if is_whatsapp(message.to):
+        return {**fields, **of_receipt(message, status, code)}
     if status in ("delivered", "undelivered"):
         fields["RawDlrDoneDate"] = time.strftime("%y%m%d%H%M", time.gmtime())
     return fields

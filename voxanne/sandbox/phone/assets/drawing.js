@@ -106,7 +106,8 @@ export function refreshBubble(item, text) {
   item.classList.toggle("failed", FAILED.has(text.status));
   if (body.textContent !== text.body) body.replaceChildren(...linked(text.body));
   const shown = text.from_clinic || FAILED.has(text.status);
-  const label = `${word}${text.error_code ? ` · ${text.error_code}` : ""}`;
+  const by = text.channel === "whatsapp" ? "WhatsApp · " : "";
+  const label = `${by}${word}${text.error_code ? ` · ${text.error_code}` : ""}`;
   meta.replaceChildren(
     timeTag(text.at, time), icon(name), element("span", { class: shown ? "word" : "hidden" }, label),
   );

@@ -185,8 +185,12 @@ function latestClinic(one) {
   return [...one.texts.values()].at(-1)?.clinic ?? [...one.calls.values()].at(-1)?.clinic;
 }
 
+// One name a clinic; by which channel its texts came is told beside it.
 function clinicName(number) {
-  return numbers.find((one) => one.number === number)?.name || spoken(number) || "the clinic";
+  const bare = number.replace(/^whatsapp:/, "");
+  const known = numbers.find((one) => one.number === number) ?? numbers.find((one) => one.number === bare);
+  const name = known?.name || spoken(bare) || "the clinic";
+  return bare === number ? name : `${name} · WhatsApp`;
 }
 
 // ---- what a person does -------------------------------------------------------------------------------------
