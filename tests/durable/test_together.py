@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError
@@ -156,6 +157,14 @@ def test_a_row_whose_claim_is_lost_is_left_alone_and_the_kind_is_told(elm: Clini
     ((pk, scope),) = told
     assert (pk, scope.org_ids) == (rows[1].pk, {elm.id})
     assert log == [["0", "1", "2"]], "what a try leaves behind is written whether its claim holds or not"
+
+
+def test_a_row_that_another_worker_has_claimed_since_is_not_settled(elm: Clinic) -> None:
+    rows = claimed(elm)
+    with org_scope(elm.id):
+        Message.objects.filter(pk=rows[1].pk).update(claim_token=uuid4())
+    together.settle_all(laned(), [(row, SENT) for row in rows])
+    assert [fresh(row).state for row in rows] == ["sent", "sending", "sent"]
 
 
 def test_rows_that_cannot_be_settled_together_are_settled_each_by_itself(elm: Clinic) -> None:

@@ -71,6 +71,15 @@ def test_clinics_are_served_alike_round_after_round(elm: Clinic, oak: Clinic) ->
     assert set(Counter(order).values()) == {3}
 
 
+def test_who_was_served_is_remembered_from_look_to_look(
+    elm: Clinic, oak: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LOOK_SECONDS", 0.0)
+    waiting(elm, 6, seconds=600)
+    waiting(oak, 6, seconds=1)
+    assert served(Turns(KIND), 2, 4) == [elm.id, oak.id, elm.id, oak.id]
+
+
 def test_each_clinic_is_seen_once_a_lane_with_the_text_that_has_waited_longest(
     elm: Clinic, oak: Clinic
 ) -> None:

@@ -103,12 +103,19 @@ def test_a_place_that_lapsed_is_asked_for_anew(slow: Desk) -> None:
 
 def test_a_text_that_was_tried_at_its_place_asks_anew_for_the_next_try(slow: Desk) -> None:
     (row,) = held(slow)
+    for message in written(slow, 20):
+        slow.send(message)
     assert row.slot_at is not None
-    slow.sandbox.fault("rate_limited")
-    with later((row.slot_at - timezone.now()).total_seconds() + 0.01):
-        assert slow.send(row).state == MessageState.QUEUED
-    tried = slow.now(row)
-    assert (tried.attempts, tried.next_attempt_at == tried.slot_at) == (1, False)
+    until = (row.slot_at - timezone.now()).total_seconds() + 0.01
+    slow.sandbox.fault("rate_limited", count=1)
+    with later(until):
+        slow.send(row)
+    assert slow.now(row).attempts == 1
+    # The real line has moved on by a moment only: the next try stands behind the others.
+    with later(until + 5):
+        slow.send(row)
+    again = slow.now(row)
+    assert (again.state, again.attempts, again.last_error) == (MessageState.QUEUED, 1, IN_LINE)
 
 
 def test_a_text_whose_place_would_come_too_late_expires_and_takes_none(slow: Desk) -> None:
