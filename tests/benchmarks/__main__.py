@@ -95,7 +95,7 @@ def measure_breaker(table: Table, scale: float) -> None:
     taken = decisions.measure(int(10_000 * scale))
     table.add(
         "breaker decision",
-        f"p50 {taken.p50:.2f}  p99 {taken.p99:.2f} ms",
+        f"p50 {taken.p50:.2f}  p99 {taken.p99:.2f} ms, own {taken.own_p99:.2f}",
         f"Redis ping p50 {taken.ping_p50:.2f}  p99 {taken.ping_p99:.2f} ms",
         "p99 <= 1 ms",
         taken.p99 <= 1,
