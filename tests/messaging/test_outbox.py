@@ -154,6 +154,7 @@ def test_what_still_waits_about_a_subject_is_withdrawn_and_nothing_else(
     mine, other = texts(elm)
     assert withdrawn == (1 if state == MessageState.QUEUED else 0)
     assert mine.state == (MessageState.CANCELED if state == MessageState.QUEUED else state)
+    assert ("no longer stands" in mine.last_error) == (state == MessageState.QUEUED)
     assert other.state == MessageState.QUEUED
     assert other.expires_at > timezone.now()
 
