@@ -62,6 +62,7 @@ def text(clinic: Clinic) -> Message:
             dedupe_key=f"{timezone.now()}",
             expires_at=timezone.now() + timedelta(days=1),
         )
+        assert written.message_id is not None
         found: Message = Message.objects.get(pk=written.message_id)
     return found
 
