@@ -23,6 +23,9 @@ logger = structlog.get_logger(__name__)
 
 BROKER_REST_SECONDS = 2.0
 GATHERING_SECONDS = 0.02
+# Work whose rows may travel in greater numbers waits for nobody outside, and nobody waits for it: its hints follow
+# each other no closer than this.
+PATIENT_SECONDS = 0.1
 # One worker thread works a message's rows off one after another: what waits for a slow provider stays spread.
 MOST_ROWS_A_MESSAGE = 4
 
@@ -76,18 +79,34 @@ def _ensure_publisher() -> None:
 
 
 def _publish_forever() -> None:
+    patient: list[Hint] = []
+    leave_at = 0.0
     while True:
-        hint = _waiting.get()
+        leaving: list[Hint] = []
+        for hint in _arrived(leave_at if patient else None):
+            (patient if hint.together > MOST_ROWS_A_MESSAGE else leaving).append(hint)
+        now = time.monotonic()
+        if patient and now >= leave_at:
+            leaving, patient, leave_at = leaving + patient, [], now + PATIENT_SECONDS
         try:
-            for together in _alike([hint, *_waiting_now()]):
+            for together in _alike(leaving):
                 _publish(together)
         # Whatever keeps one hint from going out must not end the thread with the others still waiting.
         except Exception as error:
-            logger.warning("hint_not_published", kind=hint.kind, reason=type(error).__name__)
+            logger.warning("hint_not_published", kind=leaving[0].kind, reason=type(error).__name__)
             _drop_waiting()
             time.sleep(BROKER_REST_SECONDS)
         else:
             time.sleep(GATHERING_SECONDS)
+
+
+def _arrived(until: float | None) -> list[Hint]:
+    """What has been offered, waiting for the first of it; nothing when none has come by ``until`` (monotonic)."""
+    try:
+        first = _waiting.get(timeout=None if until is None else max(until - time.monotonic(), 0.001))
+    except queue.Empty:
+        return []
+    return [first, *_waiting_now()]
 
 
 def _waiting_now() -> Iterator[Hint]:
