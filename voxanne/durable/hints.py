@@ -79,11 +79,12 @@ def _ensure_publisher() -> None:
 
 
 def _publish_forever() -> None:
+    waiting = _waiting
     patient: list[Hint] = []
     leave_at = 0.0
     while True:
         leaving: list[Hint] = []
-        for hint in _arrived(leave_at if patient else None):
+        for hint in _arrived(waiting, leave_at if patient else None):
             (patient if hint.together > MOST_ROWS_A_MESSAGE else leaving).append(hint)
         now = time.monotonic()
         if patient and now >= leave_at:
@@ -94,25 +95,28 @@ def _publish_forever() -> None:
         # Whatever keeps one hint from going out must not end the thread with the others still waiting.
         except Exception as error:
             logger.warning("hint_not_published", kind=leaving[0].kind, reason=type(error).__name__)
-            _drop_waiting()
+            # The sweeper comes by for their rows.
+            patient = []
+            for _ in _rest_of(waiting):
+                pass
             time.sleep(BROKER_REST_SECONDS)
         else:
             time.sleep(GATHERING_SECONDS)
 
 
-def _arrived(until: float | None) -> list[Hint]:
+def _arrived(waiting: queue.Queue[Hint], until: float | None) -> list[Hint]:
     """What has been offered, waiting for the first of it; nothing when none has come by ``until`` (monotonic)."""
     try:
-        first = _waiting.get(timeout=None if until is None else max(until - time.monotonic(), 0.001))
+        first = waiting.get(timeout=None if until is None else max(until - time.monotonic(), 0.001))
     except queue.Empty:
         return []
-    return [first, *_waiting_now()]
+    return [first, *_rest_of(waiting)]
 
 
-def _waiting_now() -> Iterator[Hint]:
+def _rest_of(waiting: queue.Queue[Hint]) -> Iterator[Hint]:
     with suppress(queue.Empty):
         while True:
-            yield _waiting.get_nowait()
+            yield waiting.get_nowait()
 
 
 def _alike(hints: list[Hint]) -> Iterator[list[Hint]]:
@@ -138,8 +142,3 @@ def _publish(together: list[Hint]) -> None:
         retry=False,
         ignore_result=True,
     )
-
-
-def _drop_waiting() -> None:
-    while not _waiting.empty():
-        _waiting.get_nowait()
