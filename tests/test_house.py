@@ -16,6 +16,8 @@ FLOORS = (
         "voxanne.database",
         "voxanne.environment",
         "voxanne.encryption",
+        "voxanne.bucket",
+        "voxanne.media_storage",
         "voxanne.indexes",
         "voxanne.model_rows",
         "voxanne.outgoing",

@@ -11,6 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from voxanne.environment import Environment, production_faults, resolve_backend_url
+from voxanne.media_storage import LOCAL, UnreadableUrl, media_storage
 from voxanne.runtime.state import known_urls
 from voxanne.staff.theme import unfold_settings
 
@@ -315,8 +316,13 @@ UNFOLD = unfold_settings(VOXANNE_ENV)
 STATIC_URL = "/admin/static/"
 STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
+try:
+    MEDIA_STORAGE = media_storage(env.text("MEDIA_STORAGE_URL"), production=PRODUCTION)
+except UnreadableUrl as unreadable:
+    env.faults += unreadable.faults
+    MEDIA_STORAGE = LOCAL
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": MEDIA_STORAGE,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 MEDIA_ROOT = DATA_DIR / "media"

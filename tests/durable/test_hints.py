@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import transaction
 
 from voxanne.durable import hints
-from voxanne.durable.hints import MOST_ROWS_A_MESSAGE, Hint, hint_on_commit, offer
+from voxanne.durable.hints import MOST_ROWS_A_MESSAGE, PATIENT_SECONDS, Hint, hint_on_commit, offer
 from voxanne.runtime import servers, store
 from voxanne.runtime.state import VALKEY, read_state
 
@@ -128,6 +128,22 @@ def test_hints_that_come_together_travel_together_but_never_many(broker: Broker)
     wait_for(lambda: sum(carried()) == 3 * MOST_ROWS_A_MESSAGE)
     assert len(carried()) < 3 * MOST_ROWS_A_MESSAGE
     assert max(carried()) == MOST_ROWS_A_MESSAGE
+
+
+def test_hints_of_patient_work_leave_seldom_and_hold_no_other_up(broker: Broker) -> None:
+    say_until_it_is_heard(broker, "before")
+    began = time.monotonic()
+    for _ in range(60):
+        offer(Hint("patient", "sms", ORG, ROW, together=25))
+        offer(hint("prompt"))
+        time.sleep(0.005)
+
+    def carried(kind: str) -> list[int]:
+        return [len(rows) for name, rows in broker.waiting() if name == kind]
+
+    wait_for(lambda: sum(carried("patient")) == sum(carried("prompt")) == 60)
+    assert len(carried("patient")) <= (time.monotonic() - began) / PATIENT_SECONDS + 1
+    assert len(carried("patient")) < len(carried("prompt"))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,6 +27,9 @@ logger = structlog.get_logger(__name__)
 
 BROKER_REST_SECONDS = 2.0
 GATHERING_SECONDS = 0.02
+# Work whose rows may travel in greater numbers waits for nobody outside, and nobody waits for it: its hints follow
+# each other no closer than this.
+PATIENT_SECONDS = 0.1
 # One worker thread works a message's rows off one after another: what waits for a slow provider stays spread.
 MOST_ROWS_A_MESSAGE = 4
 DRAINER_EXPIRES_SECONDS = 30
@@ -110,28 +113,48 @@ class Crowds:
 
 
 def _publish_forever() -> None:
+    waiting = _waiting
     crowds = Crowds()
+    patient: list[Hint] = []
+    leave_at = 0.0
     while True:
-        hint = _waiting.get()
+        leaving: list[Hint] = []
+        for hint in _arrived(waiting, leave_at if patient else None):
+            (patient if hint.together > MOST_ROWS_A_MESSAGE else leaving).append(hint)
+        now = time.monotonic()
+        if patient and now >= leave_at:
+            leaving, patient, leave_at = leaving + patient, [], now + PATIENT_SECONDS
         try:
-            named, instead = crowds.thinned([hint, *_waiting_now()])
+            named, instead = crowds.thinned(leaving)
             for together in _alike(named):
                 _publish(together)
             for one in instead:
                 _wake_drainer(one)
         # Whatever keeps one hint from going out must not end the thread with the others still waiting.
         except Exception as error:
-            logger.warning("hint_not_published", kind=hint.kind, reason=type(error).__name__)
-            _drop_waiting()
+            logger.warning("hint_not_published", kind=leaving[0].kind, reason=type(error).__name__)
+            # The sweeper comes by for their rows.
+            patient = []
+            for _ in _rest_of(waiting):
+                pass
             time.sleep(BROKER_REST_SECONDS)
         else:
             time.sleep(GATHERING_SECONDS)
 
 
-def _waiting_now() -> Iterator[Hint]:
+def _arrived(waiting: queue.Queue[Hint], until: float | None) -> list[Hint]:
+    """What has been offered, waiting for the first of it; nothing when none has come by ``until`` (monotonic)."""
+    try:
+        first = waiting.get(timeout=None if until is None else max(until - time.monotonic(), 0.001))
+    except queue.Empty:
+        return []
+    return [first, *_rest_of(waiting)]
+
+
+def _rest_of(waiting: queue.Queue[Hint]) -> Iterator[Hint]:
     with suppress(queue.Empty):
         while True:
-            yield _waiting.get_nowait()
+            yield waiting.get_nowait()
 
 
 def _alike(hints: list[Hint]) -> Iterator[list[Hint]]:
@@ -168,8 +191,3 @@ def _wake_drainer(hint: Hint) -> None:
         retry=False,
         ignore_result=True,
     )
-
-
-def _drop_waiting() -> None:
-    while not _waiting.empty():
-        _waiting.get_nowait()
