@@ -38,7 +38,6 @@ JITTER = 0.2
 # A try that never reached Twilio costs no attempt; this is how long to leave it alone.
 UNREACHABLE_WAIT = timedelta(seconds=10)
 LATE_FROM = (MessageState.UNKNOWN, MessageState.QUEUED)
-TIME_PASSED = "Its time had passed."
 CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 
@@ -57,7 +56,7 @@ def prepare(message: Message) -> Prepared | Settlement:
     """
     now = timezone.now()
     if message.expires_at <= now:
-        return Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False)
+        return Settlement(MessageState.EXPIRED, error=gates.too_late(message), uses_attempt=False)
     begun = tries.begin(message)
     if begun.opted_out:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)

@@ -38,6 +38,7 @@ class TaskKind(models.TextChoices):
     CALLER_MESSAGE = "caller_message", "Message from a caller"
     TEXT = "text", "Text from a patient"
     OPTED_OUT_WITH_VISIT = "opted_out_with_visit", "Opted out with a visit ahead"
+    TEXT_BUDGET = "text_budget", "Budget of texts"
 
 
 # From these a person may put a message back in the queue.

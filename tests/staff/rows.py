@@ -16,6 +16,7 @@ from messaging.models import (
     InboundMessage,
     Message,
     MessageTemplate,
+    MessagingPolicy,
     OptOut,
     StaffTask,
 )
@@ -157,6 +158,7 @@ def _messages(furnished: Furnished) -> list[Model]:
         ),
         OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
+        MessagingPolicy.objects.create(org=org, monthly_segments=1000),
         StaffTask.objects.create(
             org=org,
             kind="caller_message",

@@ -96,6 +96,7 @@ def clinic_set_up() -> list[dict[str, Any]]:
         _item("Services", "medical_services", "bookings_service"),
         _item("Closures", "event_busy", "bookings_closure"),
         _item("Message wording", "edit_note", "messaging_messagetemplate"),
+        _item("Texting rules", "bedtime", "messaging_messagingpolicy"),
         _item("Call settings", "mic", "telephony_callsettings"),
         _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
         _item("Phone numbers", "dialpad", "telephony_phonenumber"),
