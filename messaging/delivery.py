@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent, gates, pauses, tries
+from messaging import consent, gates, lifetimes, pauses, rehearsal, tries
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
@@ -43,10 +43,11 @@ CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, and the try's row."""
+    """What the claim's transaction found: the account to send from, the try's row, and until when Twilio may send."""
 
     account: twilio.Account
     try_id: UUID
+    good_until: datetime
 
 
 def prepare(message: Message) -> Prepared | Settlement:
@@ -70,7 +71,7 @@ def prepare(message: Message) -> Prepared | Settlement:
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
         tell_of_first_try(message, now)
-    return Prepared(account_at(begun.clinic), begun.id)
+    return Prepared(account_at(begun.clinic), begun.id, lifetimes.good_until(message, begun.clinic, now))
 
 
 def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
@@ -80,10 +81,10 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
     answer = twilio.send(
         prepared.account,
         sender=message.sender,
-        recipient=settings.SMS_REDIRECT_TO or message.recipient,
+        recipient=rehearsal.destination(message.recipient),
         body=message.body,
         status_callback=status_callback_url(message.pk),
-        validity=message.expires_at - timezone.now(),
+        validity=prepared.good_until - timezone.now(),
     )
     metrics.count_attempt(answer.outcome.value)
     return settlement_of(message, answer, partial(record_try, message, prepared.try_id, answer))

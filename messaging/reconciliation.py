@@ -26,7 +26,7 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from messaging import tries
+from messaging import rehearsal, tries
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.answers import Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import client as twilio
@@ -103,7 +103,7 @@ def _find_at_twilio(message: Message) -> Found:
     """The text at Twilio that is this message and no other message's. Raises ListingFailed."""
     listed = twilio.sent_to(
         account_of_clinic(message.org_id),
-        recipient=settings.SMS_REDIRECT_TO or message.recipient,
+        recipient=rehearsal.destination(message.recipient),
         sender=message.sender,
         since=twilio.earliest_listing(message.first_attempted_at or message.created_at),
     )
@@ -154,7 +154,7 @@ def _missing_one(message: Message) -> dict[Message, datetime]:
     try began; the earliest first."""
     newest = DeliveryAttempt.objects.filter(message=OuterRef("pk")).order_by("-started_at")
     rows = Message.objects.filter(org_id=message.org_id, sender=message.sender, state__in=MAY_MISS_ONE)
-    if not settings.SMS_REDIRECT_TO:
+    if not rehearsal.is_on():
         rows = rows.filter(recipient=message.recipient)
     tried = rows.annotate(
         tried_at=Subquery(newest.values("started_at")[:1]),

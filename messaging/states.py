@@ -41,6 +41,16 @@ class TaskKind(models.TextChoices):
     TEXT_BUDGET = "text_budget", "Budget of texts"
 
 
+class ConsentSource(models.TextChoices):
+    """How a person came to be somebody whom the clinic texts."""
+
+    PHONE_CALL = "phone_call", "Booked by phone"
+    API = "api", "Booked through the API"
+    STAFF = "staff", "Said so to staff"
+    PATIENT_PAGE = "patient_page", "Patient page"
+    INBOUND_TEXT = "inbound_text", "Texted the clinic"
+
+
 # From these a person may put a message back in the queue.
 REDRIVABLE = (MessageState.DEAD_LETTER,)
 # Nothing more happens to these by themselves.

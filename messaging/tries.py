@@ -21,10 +21,11 @@ BEGIN = Statement("""
 WITH clinic AS (
     SELECT o.plan_version,
            coalesce((SELECT x.opted_out FROM opt_outs x
-                     WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s AND x.sender = %(sender)s
+                     WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s
+                       AND x.sender IN (%(sender)s, s.number, s.messaging_service_sid)
                      ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out,
-           coalesce((SELECT s.paused_reason FROM sender_accounts s WHERE s.org_id = %(org)s), '') AS paused
-    FROM organizations o WHERE o.id = %(org)s
+           coalesce(s.paused_reason, '') AS paused
+    FROM organizations o LEFT JOIN sender_accounts s ON s.org_id = %(org)s WHERE o.id = %(org)s
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL

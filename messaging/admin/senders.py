@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from messaging import pauses
+from messaging import consent, pauses
 from messaging.admin.numbers import clean_number
 from messaging.dead_letters import Redriven, redrive
 from messaging.models import SenderAccount
@@ -128,6 +128,14 @@ class SenderAccountAdmin(ClinicAdmin):
         actor = people.person(request)
         again = sum(redrive(pk, given["reason"], actor=actor) is Redriven.DONE for pk in lost)
         return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Who opted out of the old number has opted out of the new one."""
+        names = ("number", "messaging_service_sid")
+        old = SenderAccount.objects.filter(pk=obj.pk).values_list(*names).first() if change else None
+        super().save_model(request, obj, form, change)
+        if old is not None:
+            consent.carry_over(obj.org_id, old=old, new=obj.number)
 
     @shown("Sending")
     def sending(self, sender: SenderAccount) -> SafeString:

@@ -33,9 +33,11 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
         recipient=text(request.POST.get("To"), 20),
         body=text(request.POST.get("Body"), 5000),
         opt_out_type=text(request.POST.get("OptOutType"), 10),
+        service=text(request.POST.get("MessagingServiceSid"), 40),
     )
     try:
-        clinic = clinic_texted_at(received.recipient)
+        # A messaging service may have numbers that nobody told us of.
+        clinic = clinic_texted_at(received.recipient) or clinic_texted_at(received.service)
         account = account_at(clinic) if clinic else None
         owned = account is not None and request.POST.get("AccountSid") == account.sid
         if not owned or account is None or clinic is None or not is_signed(request, account.auth_token):
