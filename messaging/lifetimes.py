@@ -1,8 +1,7 @@
 """How long a text may lie at Twilio before the carrier takes it: past that Twilio drops it, and says so.
 
 A text is of use until ``expires_at``, which whoever writes it sets by what it is about: a confirmation, a new time and
-a cancellation until the visit begins, the text to a missed caller for two hours. Twilio's own limit is ten
-hours. What
+a cancellation until the visit begins, the text to a missed caller for two hours. Twilio's own limit is ten hours. What
 can wait is handed over for an hour at most, and never into the night of its reader: what Twilio has, no gate of ours
 holds back any more.
 """
