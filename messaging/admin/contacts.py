@@ -76,7 +76,7 @@ class ContactAdmin(ClinicAdmin):
     actions_detail = ("record_opt_out", "record_opt_in")
     told = ("other_names", "texts", "consent_told")
     readonly_fields = told
-    whole = ("name", "phone", "email", "language", *told)
+    typed = ("name", "phone", "email", "language")
 
     @shown("Name", ordering="name")
     def name_or_not(self, contact: Contact) -> str:
@@ -92,8 +92,10 @@ class ContactAdmin(ClinicAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may not keep contacts sees the number masked and no e-mail address."""
-        if obj is None or people.holds(request, KEEPS_CONTACTS, obj):
-            return self.whole
+        if obj is None:
+            return self.typed
+        if people.holds(request, KEEPS_CONTACTS, obj):
+            return (*self.typed, *self.told)
         return ("name", "phone_masked", "language", *self.told)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from monitoring import redis_link
 from monitoring.redis_link import RedisLink
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk, later
-from tests.messaging.test_pauses import OnCommit, work_off
+from tests.messaging.test_pauses import OnCommit, _Statements, work_off
 from tests.sandbox.running import free_port
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.plan_cache import ClinicKey
@@ -167,6 +167,17 @@ def test_without_rules_nobody_is_asked(desk: Desk, monkeypatch: pytest.MonkeyPat
     message = desk.write()
     with org_scope(desk.clinic.id):
         assert within_budget(message, key_of(desk.clinic), NOON) is None
+
+
+def test_a_texts_way_out_asks_for_no_rules_once_they_are_known(desk: Desk) -> None:
+    limit(desk.clinic, monthly_segments=50, quiet_from=time(21), quiet_until=time(8))
+    sent(desk)
+    message = desk.write(priority=1)
+    with _Statements() as asked:
+        work_off()
+    assert desk.now(message).state == MessageState.SENT
+    assert asked.texts
+    assert not any("messaging_policies" in text or "sum(segments)" in text for text in asked.texts)
 
 
 # How it is counted

@@ -102,7 +102,7 @@ def test_twilios_block_of_the_testers_phone_is_no_patients(desk: Desk) -> None:
 
 
 def test_every_page_says_so() -> None:
-    assert environment_label("staging", TESTER) == ["Staging · all texts go to …0199", "warning"]
+    assert environment_label("staging", TESTER) == ["Texts to …0199 · staging", "warning"]
     assert environment_label("staging", "") == ["Staging", "warning"]
 
 

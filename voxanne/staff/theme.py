@@ -39,7 +39,7 @@ def environment_label(environment: str, rehearsal_phone: str) -> list[str]:
     """What stands at the top of each page: where one is, and whether texts go to one phone instead of to people."""
     if not rehearsal_phone:
         return [environment.capitalize(), ENVIRONMENT_TONES[environment]]
-    return [f"{environment.capitalize()} · all texts go to …{rehearsal_phone[-4:]}", "warning"]
+    return [f"Texts to …{rehearsal_phone[-4:]} · {environment}", "warning"]
 
 
 def unfold_settings(environment: str, rehearsal_phone: str = "") -> dict[str, Any]:
