@@ -12,12 +12,12 @@ from phonenumbers import NumberParseException
 @lru_cache(maxsize=4096)
 def zones_of(number: str) -> tuple[ZoneInfo, ...]:
     """Every zone of the number's area, or of its whole country where the number names no area; none where nothing is
-    known of it. ``number`` is E.164."""
+    known of it. ``number`` is E.164, with or without the name of a channel before it."""
     # Its tables take 8 MB a process: only clinics with quiet hours need them.
     from phonenumbers import timezone as number_zones
 
     try:
-        parsed = phonenumbers.parse(number, None)
+        parsed = phonenumbers.parse(number.rpartition(":")[2], None)
     except NumberParseException:
         return ()
     names = number_zones.time_zones_for_number(parsed)

@@ -43,6 +43,7 @@ LATE = datetime(2027, 1, 20, 7, 30, tzinfo=UTC)
 def test_a_number_tells_its_zone() -> None:
     assert zones_for(IN_CALIFORNIA, LATE, AT_ELM) == (ZoneInfo("America/Los_Angeles"),)
     assert zones_for(IN_NEW_YORK, LATE, AT_ELM) == (NEW_YORK,)
+    assert zones_of(f"whatsapp:{IN_CALIFORNIA}") == zones_of(IN_CALIFORNIA)
 
 
 def test_where_nothing_is_known_the_clinics_night_counts() -> None:
