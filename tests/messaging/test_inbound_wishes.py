@@ -266,11 +266,13 @@ def test_a_booking_says_how_somebody_came_to_be_texted(
 
 
 def test_what_is_known_of_it_stays_until_they_say_so_themselves(elm: Clinic) -> None:
-    booked_by(elm, AppointmentSource.VOICE)
-    first = contact_of(elm).consent_at
+    booked_by(elm, AppointmentSource.STAFF)
+    first = timezone.now() - timedelta(days=30)
+    with org_scope(elm.id):
+        Contact.objects.update(consent_at=first)
     visit(elm, offset=1)
     post(elm, "See you then!", sid="SM1")
-    assert (contact_of(elm).consent_source, contact_of(elm).consent_at) == ("phone_call", first)
+    assert (contact_of(elm).consent_source, contact_of(elm).consent_at) == ("staff", first)
     post(elm, "START", sid="SM2")
     assert contact_of(elm).consent_source == "inbound_text"
     assert contact_of(elm).consent_at != first

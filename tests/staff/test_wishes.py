@@ -118,7 +118,7 @@ def test_a_new_number_keeps_the_opt_outs_of_the_old(elm: Clinic, sign_in: SignIn
     assert answer.status_code == 302
     with org_scope(elm.id):
         assert SenderAccount.objects.get().number == "+14155569876"
-    assert out(elm)
+        assert consent.has_opted_out(elm.id, sender="+14155569876", recipient=PATIENT)
 
 
 # The rules
