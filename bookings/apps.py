@@ -9,6 +9,9 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         from bookings.calendars.push import CALENDAR_PUSH
+        from bookings.opted_out import tell_of_visits
+        from messaging.opted_out import on_opt_out
         from voxanne.durable.registry import register
 
         register(CALENDAR_PUSH)
+        on_opt_out(tell_of_visits)

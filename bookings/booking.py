@@ -21,9 +21,9 @@ from bookings.models import Appointment
 from bookings.moving import NewTime, latest, reschedule
 from bookings.plan import ClinicPlan
 from bookings.rules import REFUSALS, BookingRefused, Visit, Wish, open_candidates, plan_visit, start_of
-from bookings.states import LIVE_STATES, AppointmentStatus
+from bookings.states import LIVE_STATES, AppointmentSource, AppointmentStatus
 from messaging.contacts import upsert_contact
-from messaging.states import MessageKind
+from messaging.states import ConsentSource, MessageKind
 
 __all__ = [
     "INSERT_APPOINTMENT",
@@ -41,6 +41,15 @@ __all__ = [
 ]
 
 
+# Who books with a number is told of the visit there.
+CONSENT = {
+    AppointmentSource.VOICE: ConsentSource.PHONE_CALL,
+    AppointmentSource.API: ConsentSource.API,
+    AppointmentSource.STAFF: ConsentSource.STAFF,
+    AppointmentSource.PATIENT: ConsentSource.PATIENT_PAGE,
+}
+
+
 def book(plan: ClinicPlan, wish: Wish, now: datetime | None = None) -> Booked:
     """Books the wish, its confirmation text and its calendar event, in the caller's transaction and scope.
 
@@ -49,7 +58,13 @@ def book(plan: ClinicPlan, wish: Wish, now: datetime | None = None) -> Booked:
     its confirmation code is in use: ``until_code_is_free`` runs the transaction again.
     """
     visit = plan_visit(plan, wish, now or timezone.now())
-    contact_id = upsert_contact(plan.key.org_id, phone=wish.phone, name=wish.patient_name, email=wish.email)
+    contact_id = upsert_contact(
+        plan.key.org_id,
+        phone=wish.phone,
+        name=wish.patient_name,
+        email=wish.email,
+        consent=CONSENT[wish.source],
+    )
     for provider in open_candidates(visit):
         booked = enter(visit, wish, provider, contact_id)
         if booked is not None:

@@ -56,6 +56,7 @@ def service_of(message: HasChannel) -> str:
 # for it: free ones while the window is open, else an approved template of its kind.
 SENDER = """
 SELECT s.org_id, s.paused_reason, way.channel,
+       CASE way.channel WHEN 'sms' THEN s.messaging_service_sid ELSE '' END AS messaging_service_sid,
        CASE way.channel WHEN 'whatsapp' THEN 'whatsapp:' || s.whatsapp_number ELSE s.number END AS number
 FROM sender_accounts s
 CROSS JOIN LATERAL (

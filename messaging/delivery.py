@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import circuit, consent, gates, pauses, tries, whatsapp
+from messaging import circuit, consent, gates, lifetimes, pauses, rehearsal, tries, whatsapp
 from messaging.channels import Channel, address
 from messaging.first_tries import tell_of_first_try
 from messaging.models import Message
@@ -38,17 +38,18 @@ logger = structlog.get_logger(__name__)
 # A try that never reached Twilio costs no attempt; this is how long to leave it alone.
 UNREACHABLE_WAIT = timedelta(seconds=10)
 LATE_FROM = (MessageState.UNKNOWN, MessageState.QUEUED)
-TIME_PASSED = "Its time had passed."
 CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, the try's row, and what WhatsApp is to say in
-    place of the message's own words; ``decision`` is the breaker's leave to try, which wants to know how it went."""
+    """What the claim's transaction found: the account to send from, the try's row, until when Twilio may send, and what
+    WhatsApp is to say in place of the message's own words; ``decision`` is the breaker's leave to try, which wants to
+    know how it went."""
 
     account: twilio.Account
     try_id: UUID
+    good_until: datetime
     content: Content | None = None
     decision: Decision | None = None
 
@@ -64,7 +65,7 @@ def prepare_all(messages: list[Message]) -> list[Prepared | Settlement]:
     taken_back: dict[UUID, Message] = {}
     for message in messages:
         if message not in begun:
-            found.append(Settlement(MessageState.EXPIRED, error=TIME_PASSED, uses_attempt=False))
+            found.append(Settlement(MessageState.EXPIRED, error=gates.too_late(message), uses_attempt=False))
             continue
         one = _prepared(message, begun[message], now)
         if isinstance(one, Settlement) and (try_id := begun[message].id) is not None:
@@ -90,7 +91,8 @@ def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared |
         metrics.observe_commit_to_request((now - message.created_at).total_seconds())
         message.first_attempted_at = now
         tell_of_first_try(message, now)
-    return Prepared(account_at(begun.clinic), begun.id, words.content)
+    good_until = lifetimes.good_until(message, begun.clinic, now)
+    return Prepared(account_at(begun.clinic), begun.id, good_until, words.content)
 
 
 def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
@@ -100,10 +102,10 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
     answer = twilio.send(
         prepared.account,
         sender=message.sender,
-        recipient=address(message.channel, settings.SMS_REDIRECT_TO or message.recipient),
+        recipient=address(message.channel, rehearsal.destination(message.recipient)),
         body=message.body,
         status_callback=status_callback_url(message.pk),
-        validity=message.expires_at - timezone.now(),
+        validity=prepared.good_until - timezone.now(),
         content=prepared.content,
     )
     circuit.tell(message, prepared.decision, answer)

@@ -6,24 +6,24 @@ attempt, and is looked at again after ``Hold.wait``; the reason is shown to peop
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
-from messaging.holds import Hold
+from messaging.budget import within_budget
+from messaging.holds import Gate, Hold
 from messaging.models import Message
 from messaging.pace import paced
+from messaging.quiet_hours import waits_at_night
 from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.plan_cache import ClinicKey
 
+__all__ = ["GATES", "Gate", "Hold", "held_by_gate", "too_late"]
+
 LATE = "Its time had passed before it could be sent. "
-
-
-Gate = Callable[[Message, ClinicKey, datetime], Hold | None]
 
 # In this order; the first that holds a text back decides. Those that take something up (a place in a sender's pace)
 # stand last, so that nothing is taken up for a text that another gate holds.
-GATES: tuple[Gate, ...] = (paced,)
+GATES: tuple[Gate, ...] = (waits_at_night, within_budget, paced)
 
 
 def held_by_gate(message: Message, clinic: ClinicKey, now: datetime) -> Settlement | None:
@@ -36,9 +36,19 @@ def held_by_gate(message: Message, clinic: ClinicKey, now: datetime) -> Settleme
     return None
 
 
+def too_late(message: Message) -> str:
+    """Why a text that is due only now is sent no more: with what kept it, where something did."""
+    return f"{LATE}{message.last_error}" if message.last_error else "Its time had passed."
+
+
 def _put_back(message: Message, hold: Hold, now: datetime) -> Settlement:
-    if now + hold.wait >= message.expires_at:
+    left = message.expires_at - now
+    if hold.wait >= left and not hold.may_end_sooner:
         return Settlement(MessageState.EXPIRED, error=LATE + hold.reason, uses_attempt=False)
     return Settlement(
-        MessageState.QUEUED, wait=hold.wait, error=hold.reason, uses_attempt=False, columns=hold.columns
+        MessageState.QUEUED,
+        wait=min(hold.wait, left),
+        error=hold.reason,
+        uses_attempt=False,
+        columns=hold.columns,
     )

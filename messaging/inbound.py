@@ -1,20 +1,22 @@
 """Texts that people send: kept once each, and a wish not to be texted is honoured at once.
 
 Sources: Twilio's incoming message webhook (MessageSid names a text for good) and its default opt-out words;
-``OptOutType`` comes with Advanced Opt-Out and is trusted before the words themselves.
+``OptOutType`` comes with Advanced Opt-Out and is trusted before the words themselves. Twilio answers a bare STOP, START
+or HELP itself, so nothing is said twice; a wish written otherwise ("opt out", "Stop!!") is honoured all the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from messaging import channels, consent, whatsapp
+from messaging import channels, consent, keyword_replies, rehearsal, whatsapp
 from messaging.channels import Channel
-from messaging.contacts import upsert_contact
+from messaging.contacts import note_consent, upsert_contact
 from messaging.models import Contact, InboundMessage
+from messaging.opted_out import OptedOut, tell_of_opt_out
 from messaging.staff_tasks import tell_staff
-from messaging.states import TaskKind
+from messaging.states import ConsentSource, TaskKind
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -23,6 +25,8 @@ STOP, START, HELP = "STOP", "START", "HELP"
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 START_WORDS = frozenset({"START", "UNSTOP", "YES"})
 HELP_WORDS = frozenset({"HELP", "INFO"})
+# To somebody who takes texts this is an answer to a question, and for a person to read.
+ALSO_AN_ANSWER = "YES"
 LONGEST_BODY = 5000
 OF_SENDER = Statement("SELECT org_id, plan_version FROM clinic_of_sender(%s::text)")
 
@@ -36,6 +40,7 @@ class Received:
     recipient: str
     body: str
     opt_out_type: str = ""
+    service: str = ""
     channel: str = Channel.SMS.value
     profile_name: str = ""
     button: str = ""
@@ -49,20 +54,28 @@ def clinic_texted_at(number: str) -> ClinicKey | None:
 
 
 def keyword_of(received: Received) -> str:
-    """STOP, START, HELP or blank. A text is a keyword only when it is nothing but the word."""
+    """STOP, START, HELP or blank. A text is a keyword only when it is nothing but the word; how it is written does not
+    matter where somebody wants no texts, or wants them again."""
     if received.opt_out_type in (STOP, START, HELP):
         return received.opt_out_type
-    word = received.body.strip().upper().rstrip(".!")
-    for keyword, words in ((STOP, STOP_WORDS), (START, START_WORDS), (HELP, HELP_WORDS)):
+    word = word_of(received)
+    for keyword, words in ((STOP, STOP_WORDS), (START, START_WORDS)):
         if word in words:
             return keyword
-    return ""
+    # What Twilio does not know for HELP it does not answer: then a person does.
+    return HELP if received.body.strip().upper() in HELP_WORDS else ""
+
+
+def word_of(received: Received) -> str:
+    """The text in capitals, nothing but its letters and digits."""
+    return "".join(letter for letter in received.body.upper() if letter.isalnum())
 
 
 def take_in(org_id: UUID, received: Received) -> bool:
     """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before."""
-    keyword = keyword_of(received)
     with org_scope(org_id):
+        received = replace(received, sender=rehearsal.person_behind(org_id, received.sender))
+        keyword = _keyword_meant(org_id, received)
         contact = _contact_of(org_id, received, agrees=keyword != STOP)
         _, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
@@ -78,16 +91,8 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "button": received.button,
             },
         )
-        if made and keyword in (STOP, START):
-            consent.record(
-                org_id,
-                sender=channels.address(received.channel, received.recipient),
-                recipient=received.sender,
-                opted_out=keyword == STOP,
-                source="keyword",
-            )
-        if made and not keyword:
-            _tell_staff(org_id, received, contact)
+        if made:
+            _heed(org_id, received, keyword, contact)
     return made
 
 
@@ -98,6 +103,53 @@ def _contact_of(org_id: UUID, received: Received, *, agrees: bool) -> Contact | 
     if received.channel == Channel.WHATSAPP and agrees:
         whatsapp.prefer(org_id, upsert_contact(org_id, phone=received.sender), "wrote by WhatsApp")
     return of_number.first()
+
+
+def _keyword_meant(org_id: UUID, received: Received) -> str:
+    keyword = keyword_of(received)
+    if keyword != START or word_of(received) != ALSO_AN_ANSWER:
+        return keyword
+    texted = _texted(org_id, received)
+    return keyword if consent.has_opted_out(org_id, sender=texted, recipient=received.sender) else ""
+
+
+def _heed(org_id: UUID, received: Received, keyword: str, contact: Contact | None) -> None:
+    """Does what the text asks for."""
+    match keyword:
+        case "STOP":
+            _record(org_id, received, opted_out=True)
+            # Who stops WhatsApp still gets texts.
+            if received.channel == Channel.SMS:
+                tell_of_opt_out(
+                    OptedOut(org_id, received.sender, key=f"text:{received.sid}", word=word_of(received))
+                )
+        case "START":
+            _record(org_id, received, opted_out=False)
+            note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT, anew=True)
+        case "HELP":
+            keyword_replies.answer_help(
+                org_id, received.sid, received.sender, said_by_twilio=received.opt_out_type
+            )
+        case _:
+            note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT)
+            _tell_staff(org_id, received, contact)
+
+
+def _record(org_id: UUID, received: Received, *, opted_out: bool) -> None:
+    consent.record(
+        org_id,
+        sender=_texted(org_id, received),
+        recipient=received.sender,
+        opted_out=opted_out,
+        source=consent.KEYWORD,
+    )
+
+
+def _texted(org_id: UUID, received: Received) -> str:
+    """Under which name the ledger keeps what was written to."""
+    if received.channel != Channel.SMS:
+        return channels.address(received.channel, received.recipient)
+    return consent.name_of_sender(org_id, number=received.recipient, service=received.service)
 
 
 def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> None:

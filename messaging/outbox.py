@@ -37,7 +37,7 @@ INSERT INTO sms_delivery_log
 SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s
-                             AND o.sender = sender.number
+                             AND o.sender IN (sender.number, sender.messaging_service_sid)
                            ORDER BY o.created_at DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, sender.channel, %(body)s,

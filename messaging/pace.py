@@ -63,7 +63,7 @@ def paced(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
     per_second = _own_figures.get(clinic) or granted_to(message.sender)
     wait = lines.take_place(
         _line_of(clinic.org_id, message.sender),
-        seconds=message.segments / per_second,
+        seconds=max(message.segments, 1) / per_second,
         lane=message.priority,
         latest=(message.expires_at - now).total_seconds(),
     )

@@ -27,7 +27,7 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from messaging import tries
+from messaging import rehearsal, tries
 from messaging.channels import Channel, address
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.answers import Listed, ListingFailed, TryOutcome
@@ -135,7 +135,7 @@ def _find_at_twilio(message: Message) -> Found:
     with guarded(Service.TWILIO_API, message.org_id, str(message.pk), is_listing_outage):
         listed = twilio.sent_to(
             account,
-            recipient=address(message.channel, settings.SMS_REDIRECT_TO or message.recipient),
+            recipient=address(message.channel, rehearsal.destination(message.recipient)),
             sender=message.sender,
             since=twilio.earliest_listing(_first_tried(message)),
         )
@@ -215,7 +215,7 @@ def _missing_one(message: Message) -> dict[Message, datetime]:
     try began; the earliest first."""
     newest = DeliveryAttempt.objects.filter(message=OuterRef("pk")).order_by("-started_at")
     rows = Message.objects.filter(org_id=message.org_id, sender=message.sender, state__in=MAY_MISS_ONE)
-    if not settings.SMS_REDIRECT_TO:
+    if not rehearsal.is_on():
         rows = rows.filter(recipient=message.recipient)
     tried = rows.annotate(
         tried_at=Subquery(newest.values("started_at")[:1]),

@@ -38,6 +38,17 @@ class TaskKind(models.TextChoices):
     CALLER_MESSAGE = "caller_message", "Message from a caller"
     TEXT = "text", "Text from a patient"
     OPTED_OUT_WITH_VISIT = "opted_out_with_visit", "Opted out with a visit ahead"
+    TEXT_BUDGET = "text_budget", "Budget of texts"
+
+
+class ConsentSource(models.TextChoices):
+    """How a person came to be somebody whom the clinic texts."""
+
+    PHONE_CALL = "phone_call", "Booked by phone"
+    API = "api", "Booked through the API"
+    STAFF = "staff", "Said so to staff"
+    PATIENT_PAGE = "patient_page", "Patient page"
+    INBOUND_TEXT = "inbound_text", "Texted the clinic"
 
 
 # From these a person may put a message back in the queue.

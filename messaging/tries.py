@@ -21,15 +21,17 @@ BEGIN = Statement(
     """
 WITH clinic AS (
     SELECT o.plan_version,
-           coalesce((SELECT s.paused_reason FROM sender_accounts s WHERE s.org_id = %(org)s), '') AS paused
-    FROM organizations o WHERE o.id = %(org)s
+           coalesce(s.paused_reason, '') AS paused, s.number, s.messaging_service_sid
+    FROM organizations o LEFT JOIN sender_accounts s ON s.org_id = %(org)s WHERE o.id = %(org)s
 ), wanted AS (
     SELECT given.*,
            coalesce((SELECT x.opted_out FROM opt_outs x
-                     WHERE x.org_id = %(org)s AND x.recipient = given.recipient AND x.sender = given.sender
+                     WHERE x.org_id = %(org)s AND x.recipient = given.recipient
+                       AND (x.sender = given.sender
+                            OR given.channel = 'sms' AND x.sender IN (clinic.number, clinic.messaging_service_sid))
                      ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
-    FROM unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[],
-                %(channels)s::text[])
+    FROM clinic, unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[],
+                        %(channels)s::text[])
          AS given (id, message, recipient, sender, channel)
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s

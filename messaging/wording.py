@@ -45,9 +45,19 @@ LONGEST_TEMPLATE = 1200
 # Whoever answers with one of these opts out of every text (Twilio's default keywords): "reply CANCEL to cancel your
 # visit" would silence the clinic. In capitals the word is an invitation wherever it stands.
 SILENCING = sorted(STOP_WORDS - {"STOP"})
-INVITATION = re.compile(
-    rf"\b({'|'.join(SILENCING)})\b|\b(?i:reply|text|send|answer)\s+(?i:with\s+|back\s+)?"
-    rf"[\"'“‘]?(?i:{'|'.join(SILENCING)})\b"
+OPENS, CLOSES = r"[\"'“‘]?", r"[\"'”’]?"
+ANY_SILENCING = f"(?i:{'|'.join(SILENCING)})"
+ASKS = "(?i:reply|text|send|answer|respond|type)"
+# STOP itself may be named for what it does, never for something else.
+NOT_OF_TEXTS = r"\b(?!(?:\s+\w+){0,2}\s+(?i:text|message|sms|notification|reminder|alert))"
+INVITATIONS = (
+    re.compile(rf"\b({'|'.join(SILENCING)})\b"),
+    re.compile(rf"\b{ASKS}\s+(?i:with\s+|back\s+|us\s+)?(?i:the\s+word\s+)?{OPENS}{ANY_SILENCING}\b"),
+    re.compile(rf"\b{ASKS}\b[^.!?]*\b(?i:or)\s+{OPENS}{ANY_SILENCING}\b{CLOSES}\s+(?i:to|if|for)\b"),
+    re.compile(
+        rf"\b{ASKS}\b[^.!?]*\b(?i:stop)\b{CLOSES}\s+(?i:to|if|for)\s+(?:\w+\s+){{0,3}}?"
+        rf"(?i:cancel|cannot|reschedul|move|chang|declin)\w*{NOT_OF_TEXTS}"
+    ),
 )
 
 
@@ -65,7 +75,7 @@ def check_template(template: str) -> None:
             raise ValueError(f"Write {{{name}}} alone, with nothing after the name.")
     if len(template) > LONGEST_TEMPLATE:
         raise ValueError(f"A text may have {LONGEST_TEMPLATE} characters at most; shorten it.")
-    if INVITATION.search(template):
+    if any(invitation.search(template) for invitation in INVITATIONS):
         raise ValueError(
             "Whoever replies with that word gets no texts from the clinic any more; ask for another word."
         )

@@ -84,6 +84,8 @@ SLACK_API_BASE_URL = env.text("SLACK_API_BASE_URL", "https://slack.com").rstrip(
 SENTRY_DSN = env.text("SENTRY_DSN")
 SANDBOX_URL = f"http://127.0.0.1:{env.integer('SANDBOX_PORT', 4020)}"
 SMS_REDIRECT_TO = env.text("SMS_REDIRECT_TO")
+if SMS_REDIRECT_TO and not re.fullmatch(r"\+[1-9]\d{6,14}", SMS_REDIRECT_TO):
+    env.faults.append("SMS_REDIRECT_TO must be one phone number, such as +14155550142.")
 
 # How long a provider may keep us waiting, in seconds: (to connect, to answer).
 TWILIO_TIMEOUT = (3.0, 10.0)
@@ -311,7 +313,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-UNFOLD = unfold_settings(VOXANNE_ENV)
+UNFOLD = unfold_settings(VOXANNE_ENV, rehearsal_phone=SMS_REDIRECT_TO)
 
 STATIC_URL = "/admin/static/"
 STATIC_ROOT = DATA_DIR / "static"

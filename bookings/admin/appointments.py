@@ -23,8 +23,8 @@ from bookings.plan import plan_of
 from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
 from messaging.admin.reasons import reason
-from messaging.consent import has_opted_out
-from messaging.models import Message, SenderAccount
+from messaging.consent import has_opted_out, sender_of
+from messaging.models import Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageKind, MessageState
 from voxanne.staff import people
@@ -106,7 +106,7 @@ def what_cancelling_does(request: HttpRequest, visit: Appointment) -> str:
 
 
 def _takes_no_texts(visit: Appointment, phone: str) -> bool:
-    sender = SenderAccount.objects.filter(org_id=visit.org_id).values_list("number", flat=True).first()
+    sender = sender_of(visit.org_id)
     return sender is None or has_opted_out(visit.org_id, sender=sender, recipient=phone)
 
 

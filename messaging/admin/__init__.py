@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from messaging.admin import contacts, messages, senders, staff_tasks, whatsapp, wording
+from messaging.admin import contacts, messages, senders, staff_tasks, texting_rules, whatsapp, wording
 
-__all__ = ["contacts", "messages", "senders", "staff_tasks", "whatsapp", "wording"]
+__all__ = ["contacts", "messages", "senders", "staff_tasks", "texting_rules", "whatsapp", "wording"]

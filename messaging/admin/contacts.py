@@ -10,18 +10,44 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from messaging import consent
 from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole_or_masked
 from messaging.channels import Channel, parted
+from messaging.contacts import note_consent
 from messaging.models import Contact, OptOut
 from messaging.phone_numbers import mask
+from messaging.states import ConsentSource
 from voxanne.staff import people
+from voxanne.staff.asking import Told, WithReason, asks_about_row
+from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
-from voxanne.staff.columns import clock, label, shown
+from voxanne.staff.columns import NOTHING, clinic_time, clock, label, shown
 from voxanne.staff.filters import OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import Organization
 
 OF_WHATSAPP = ("whatsapp_consent_source", "whatsapp_consent_at")
+MAY_RECORD = "messaging.record_optout"
+SOURCES = dict(ConsentSource.choices)
+HOW = {
+    consent.KEYWORD: "by text",
+    consent.CARRIER: "at the carrier",
+    consent.STAFF: "told to staff",
+    consent.CARRIED_OVER: "before your number changed",
+}
+
+
+def wish_of(contact: Contact) -> consent.Wish | None:
+    """What the person last said of texts."""
+    sender = consent.sender_of(contact.org_id)
+    if sender is None or not contact.phone:
+        return None
+    return consent.newest_wish(contact.org_id, sender=sender, recipient=contact.phone)
+
+
+def takes_texts(contact: Contact) -> bool:
+    wish = wish_of(contact)
+    return wish is None or not wish.opted_out
 
 
 class ContactForm(ClinicForm):
@@ -64,18 +90,10 @@ class ContactAdmin(ClinicAdmin):
     masked_fields = ("phone", "email")
     search_help_text = "Name, e-mail address, or the last digits of a number"
     ordering = ("name", "pk")
-    readonly_fields = ("other_names", "consent_source", "consent_at", *OF_WHATSAPP)
-    whole = (
-        "name",
-        "phone",
-        "email",
-        "language",
-        "preferred_channel",
-        "other_names",
-        "consent_source",
-        "consent_at",
-        *OF_WHATSAPP,
-    )
+    actions_detail = ("record_opt_out", "record_opt_in")
+    told = ("other_names", "texts", "consent_told", *OF_WHATSAPP)
+    readonly_fields = told
+    typed = ("name", "phone", "email", "language", "preferred_channel")
 
     @shown("Name", ordering="name")
     def name_or_not(self, contact: Contact) -> str:
@@ -91,12 +109,75 @@ class ContactAdmin(ClinicAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may not keep contacts sees the number masked and no e-mail address."""
-        if obj is None or people.holds(request, KEEPS_CONTACTS, obj):
-            return self.whole
-        return ("name", "phone_masked", "language", "other_names", "consent_source", "consent_at")
+        if obj is None:
+            return self.typed
+        if people.holds(request, KEEPS_CONTACTS, obj):
+            return (*self.typed, *self.told)
+        return ("name", "phone_masked", "language", *self.told)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), "phone_masked"]
+
+    @shown("Texts")
+    def texts(self, contact: Contact) -> SafeString:
+        if not contact.phone:
+            return label("No phone number")
+        wish = wish_of(contact)
+        if wish is None or not wish.opted_out:
+            return label("Takes texts", "success")
+        how = HOW.get(wish.source, wish.source)
+        return label(f"No texts since {clinic_time(contact, wish.at)}, {how}", "warning")
+
+    @shown("Texted because")
+    def consent_told(self, contact: Contact) -> str:
+        if not contact.consent_source:
+            return NOTHING
+        source = SOURCES.get(contact.consent_source, contact.consent_source)
+        return f"{source}, {clinic_time(contact, contact.consent_at)}"
+
+    def fits(self, act: str, row: Contact) -> bool:
+        if not row.phone or consent.sender_of(row.org_id) is None:
+            return False
+        return takes_texts(row) == (act == "record_opt_out")
+
+    @asks_about_row(
+        "Wants no texts",
+        question="Has this person asked for no more texts?",
+        explanation="They get no text from the clinic any more, not even about their visits: call them about those.",
+        yes="Yes, no more texts",
+        permission=MAY_RECORD,
+        form=WithReason,
+        icon="do_not_disturb_on",
+        grave=True,
+    )
+    def record_opt_out(self, request: HttpRequest, contact: Contact, given: dict[str, Any]) -> Told:
+        if not takes_texts(contact):
+            return Told("They had opted out already.", done=False)
+        consent.record_by_staff(contact, opted_out=True)
+        record_act(request, contact, "contact.opt_out", given["reason"])
+        return Told("They get no texts any more. Call them about their visits.")
+
+    @asks_about_row(
+        "Wants texts again",
+        question="Has this person asked for texts again?",
+        explanation="Only they can ask for it. Who opted out by text has to text START to the clinic's number as well:"
+        " until then Twilio takes no text for them.",
+        yes="Yes, text them again",
+        permission=MAY_RECORD,
+        form=WithReason,
+        icon="sms",
+    )
+    def record_opt_in(self, request: HttpRequest, contact: Contact, given: dict[str, Any]) -> Told:
+        if takes_texts(contact):
+            return Told("They take texts already.", done=False)
+        before = consent.record_by_staff(contact, opted_out=False)
+        note_consent(contact.org_id, contact.phone or "", ConsentSource.STAFF, anew=True)
+        record_act(request, contact, "contact.opt_in", given["reason"])
+        if before is not None and before.source in consent.HELD_AT_TWILIO:
+            return Told(
+                "Written down. They opted out by text: ask them to text START to your number as well."
+            )
+        return Told("They are texted again from now on.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Erasing a person is an act of its own, not the loss of a row."""

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from messaging import pauses
+from messaging import consent, pauses
 from messaging.admin import whatsapp
 from messaging.admin.numbers import clean_number
 from messaging.dead_letters import Redriven, redrive
@@ -111,11 +111,6 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
 
-    def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
-        super().save_model(request, obj, form, change)
-        if change and "segments_per_second" in form.changed_data:
-            line_up_anew(obj.org_id, obj.number)
-
     def fits(self, act: str, row: SenderAccount) -> bool:
         if act in whatsapp.FITS:
             return whatsapp.FITS[act](row)
@@ -158,6 +153,16 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         actor = people.person(request)
         again = sum(redrive(pk, given["reason"], actor=actor) is Redriven.DONE for pk in lost)
         return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Who opted out of the old number has opted out of the new one."""
+        names = ("number", "messaging_service_sid")
+        old = SenderAccount.objects.filter(pk=obj.pk).values_list(*names).first() if change else None
+        super().save_model(request, obj, form, change)
+        if old is not None:
+            consent.carry_over(obj.org_id, old=old, new=obj.number)
+        if change and "segments_per_second" in form.changed_data:
+            line_up_anew(obj.org_id, obj.number)
 
     @shown("Sending")
     def sending(self, sender: SenderAccount) -> SafeString:

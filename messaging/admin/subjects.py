@@ -10,6 +10,7 @@ PAGES = {
     "appointment": ("bookings_appointment", "The appointment"),
     "call": ("telephony_call", "The call"),
     "missed": ("telephony_activecall", "The missed call"),
+    "texting-rules": ("messaging_messagingpolicy", "Texting rules"),
 }
 
 

@@ -37,6 +37,7 @@ def _received(request: HttpRequest) -> Received:
         channel=channel.value,
         profile_name=text(request.POST.get("ProfileName"), 120),
         button=text(request.POST.get("ButtonPayload"), 256) or button,
+        service=text(request.POST.get("MessagingServiceSid"), 40),
     )
 
 
@@ -47,7 +48,8 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
     began = time.perf_counter()
     received, texted_at = _received(request), text(request.POST.get("To"), LONGEST_ADDRESS)
     try:
-        clinic = clinic_texted_at(texted_at)
+        # A messaging service may have numbers that nobody told us of.
+        clinic = clinic_texted_at(texted_at) or clinic_texted_at(received.service)
         account = account_at(clinic) if clinic else None
         owned = account is not None and request.POST.get("AccountSid") == account.sid
         if not owned or account is None or clinic is None or not is_signed(request, account.auth_token):

@@ -82,6 +82,10 @@ def test_no_text_can_name_the_service_or_the_person() -> None:
         "Reply STOP to cancel these texts.",
         "To cancel, call us. We end at six and never quit.",
         "Reply C to change or cancel your visit.",
+        "Reply here or cancel at the link.",
+        "Text STOP to end messages. Call us to cancel or move your visit.",
+        "Reply STOP if you want no reminders.",
+        "Reply STOP to opt out of texts about changes to your visit.",
     ],
 )
 def test_words_that_can_be_sent_are_taken(template: str) -> None:
@@ -112,6 +116,23 @@ def test_nobody_is_invited_to_opt_out_by_mistake(word: str, invitation: str) -> 
     assert keyword_of(Received("SM1", "+1", "+2", word)) == "STOP"
     with pytest.raises(ValueError, match="gets no texts"):
         check_template(invitation.format(word, word.lower()))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Reply yes to confirm or cancel to call it off.",
+        "Answer with the word cancel.",
+        "Reply STOP to cancel your visit.",
+        "Reply yes to confirm, stop to reschedule.",
+        "Text stop if you want to change your appointment.",
+        "Reply STOP if you cannot come.",
+        "type “quit” to leave",
+    ],
+)
+def test_nor_in_other_words(template: str) -> None:
+    with pytest.raises(ValueError, match="gets no texts"):
+        check_template(template)
 
 
 # Which words are used

@@ -16,6 +16,7 @@ from messaging.models import (
     InboundMessage,
     Message,
     MessageTemplate,
+    MessagingPolicy,
     OptOut,
     StaffTask,
     WhatsAppTemplate,
@@ -159,6 +160,7 @@ def _messages(furnished: Furnished) -> list[Model]:
         OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
         WhatsAppTemplate.objects.create(org=org, kind="reminder", content_sid=mark, variables=[mark]),
+        MessagingPolicy.objects.create(org=org, monthly_segments=1000),
         StaffTask.objects.create(
             org=org,
             kind="caller_message",

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from bookings import plan as plans
 from bookings.models import Closure, Provider, ProviderService, Service, WorkingHours
-from messaging import wording
-from messaging.models import MessageTemplate, SenderAccount
+from messaging import policy, wording
+from messaging.models import MessageTemplate, MessagingPolicy, SenderAccount
 from messaging.states import MessageKind
 from tests.clinics import Clinic
 from tests.tenancy.rows import make_row
@@ -27,7 +27,8 @@ from voxanne.tenancy.scope import org_scope, platform_scope
 pytestmark = pytest.mark.django_db
 
 OF_THE_PLAN = (
-    Service, Provider, ProviderService, WorkingHours, Closure, MessageTemplate, SenderAccount, Organization,
+    Service, Provider, ProviderService, WorkingHours, Closure, MessageTemplate, MessagingPolicy, SenderAccount,
+    Organization,
 )  # fmt: skip
 EACH = pytest.mark.parametrize("model", OF_THE_PLAN, ids=lambda model: model._meta.db_table)
 
@@ -85,7 +86,7 @@ def test_a_row_that_changes_hands_raises_both_clinics_versions(elm: Clinic, oak:
 
 
 def test_every_table_that_a_cached_value_is_read_from_has_the_trigger(elm: Clinic) -> None:
-    loads: list[Callable[[UUID], object]] = [plans._load, wording._load_templates]
+    loads: list[Callable[[UUID], object]] = [plans._load, wording._load_templates, policy._load]
     with org_scope(elm.id), CaptureQueriesContext(connection) as asked:
         for load in loads:
             load(elm.id)

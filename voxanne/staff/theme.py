@@ -35,8 +35,16 @@ FONT = {
 ENVIRONMENT_TONES = {"production": "danger", "staging": "warning", "test": "info", "development": "info"}
 
 
-def unfold_settings(environment: str) -> dict[str, Any]:
-    """The theme's settings for this environment (production, staging, test or development)."""
+def environment_label(environment: str, rehearsal_phone: str) -> list[str]:
+    """What stands at the top of each page: where one is, and whether texts go to one phone instead of to people."""
+    if not rehearsal_phone:
+        return [environment.capitalize(), ENVIRONMENT_TONES[environment]]
+    return [f"Texts to …{rehearsal_phone[-4:]} · {environment}", "warning"]
+
+
+def unfold_settings(environment: str, rehearsal_phone: str = "") -> dict[str, Any]:
+    """The theme's settings for this environment (production, staging, test or development). ``rehearsal_phone``: the
+    one that gets all texts, if any."""
     return {
         "SITE_TITLE": "Voxanne",
         "SITE_HEADER": "Voxanne",
@@ -48,7 +56,7 @@ def unfold_settings(environment: str) -> dict[str, Any]:
         ],
         "SHOW_BACK_BUTTON": True,
         "SHOW_VIEW_ON_SITE": False,
-        "ENVIRONMENT": lambda request: [environment.capitalize(), ENVIRONMENT_TONES[environment]],
+        "ENVIRONMENT": lambda request: environment_label(environment, rehearsal_phone),
         "ENVIRONMENT_TITLE_PREFIX": None if environment == "production" else f"[{environment}]",
         "BORDER_RADIUS": "6px",
         "COLORS": {"primary": PRIMARY, "font": FONT},
@@ -97,6 +105,7 @@ def clinic_set_up() -> list[dict[str, Any]]:
         _item("Closures", "event_busy", "bookings_closure"),
         _item("Message wording", "edit_note", "messaging_messagetemplate"),
         _item("WhatsApp templates", "chat", "messaging_whatsapptemplate"),
+        _item("Texting rules", "bedtime", "messaging_messagingpolicy"),
         _item("Call settings", "mic", "telephony_callsettings"),
         _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
         _item("Phone numbers", "dialpad", "telephony_phonenumber"),

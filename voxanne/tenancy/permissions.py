@@ -26,6 +26,7 @@ CLINIC_SETUP = frozenset(
         "closure",
         "messagetemplate",
         "whatsapptemplate",
+        "messagingpolicy",
         "transferdestination",
         "callsettings",
     }
@@ -34,6 +35,7 @@ ACTIONS_ON_NUMBERS = frozenset({"drill_phonenumber"})
 ACTIONS_ON_MESSAGES = frozenset(
     {"redrive_message", "discard_message", "decide_message", "pause_senderaccount", "replay_webhookdelivery"}
 )
+ACTIONS_AT_THE_DESK = frozenset({"record_optout"})
 # What patients said, in their own voices.
 SPOKEN = frozenset({"recording"})
 ACTIONS_ON_RECORDINGS = frozenset({"delete_recording", "redrive_recording"})
@@ -57,6 +59,8 @@ def may(role: Role, permission: str) -> bool:
     codename = permission.rpartition(".")[2]
     if codename in ACTIONS_ON_MESSAGES | ACTIONS_ON_NUMBERS | ACTIONS_ON_RECORDINGS:
         return role in (Role.OWNER, Role.MANAGER)
+    if codename in ACTIONS_AT_THE_DESK:
+        return role != Role.VIEWER
     verb, _, kind = codename.partition("_")
     return verb in verbs(role, kind)
 

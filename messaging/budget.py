@@ -1,0 +1,241 @@
+"""How many texts a clinic sends: a month's budget of segments, and so many texts a minute. Only where its rules say so.
+
+A text counts once, with its first try. The rows are the truth (``first_attempted_at``); Redis keeps their sum, so that
+no row of the clinic's makes its texts wait for each other. The sum is made anew from the rows each hour, and whenever
+Redis lost it: it leaves out the texts that Redis counted within the last minute and adds those as Redis has them, since
+their rows may not be committed yet. Where Redis is away the rows themselves are counted, one text at a time.
+
+Of the month the last fifth is kept from texts to many, and the last tenth from reminders, so that who just booked is
+told. What does not fit waits: for a larger budget, for the next month, or until its time is over.
+
+Of a minute, too, the last fifth is kept for what was asked for. Whoever finds a minute full is given a place in the
+line of its kind and comes back when it is up: ten thousand waiting texts are not asked about over and over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from messaging.budget_notices import tell_when_near, tell_when_spent
+from messaging.holds import Hold
+from messaging.models import Message
+from messaging.policy import HELD_BY_BUDGET, Policy, policy_of
+from monitoring import redis_link
+from monitoring.redis_link import RedisAway
+from voxanne.statements import Statement
+from voxanne.tenancy.plan_cache import ClinicKey
+
+MINUTE = timedelta(minutes=1)
+# Of ten parts of the month: how many a priority may use up.
+MONTH_SHARES = {0: 10, 1: 9}
+MONTH_SHARE_OF_BULK = 8
+MINUTE_SHARE_OF_WHAT_CAN_WAIT = 8
+REBUILT_EVERY = timedelta(hours=1)
+BUSY_WAIT = timedelta(seconds=1)
+SPENT = f"{HELD_BY_BUDGET} of texts is used up. It goes out when the budget is raised, or when the next month begins."
+KEPT = (
+    f"{HELD_BY_BUDGET} of texts is nearly used up, and the rest is kept for confirmations. It goes out when the budget"
+    " is raised, or when the next month begins."
+)
+MINUTE_FULL = "Held: this clinic sends no more texts a minute. It goes out by itself when its turn comes."
+
+SCRIPT = """
+if redis.replicate_commands then pcall(redis.replicate_commands) end
+local used_key, counted, gone, line = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, segments, now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local most, base, a_minute, rebuilt_every = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local entry = id .. '/' .. segments
+local used, known = 0, false
+
+if most >= 0 then
+    used = tonumber(redis.call('GET', used_key))
+    if not used then
+        redis.call('ZREMRANGEBYSCORE', counted, '-inf', now - 60)
+        local recent = redis.call('ZRANGE', counted, 0, -1)
+        if base == '' then return {'unknown', '0', unpack(recent)} end
+        used = tonumber(base)
+        for _, one in ipairs(recent) do used = used + tonumber(string.match(one, '/(%d+)$')) end
+        redis.call('SET', used_key, used, 'EX', rebuilt_every)
+    end
+    known = redis.call('ZSCORE', counted, entry)
+    if not known and used + segments > most then return {'spent', tostring(used)} end
+end
+
+if a_minute > 0 then
+    redis.call('ZREMRANGEBYSCORE', gone, '-inf', now - 60)
+    redis.call('ZREMRANGEBYSCORE', line, '-inf', now - 60)
+    local place = tonumber(redis.call('ZSCORE', line, id))
+    local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
+    local free = redis.call('ZCARD', gone) < a_minute
+    local turn = (place and place <= now) or (not place and not last)
+    if not (free and turn) then
+        if not (place and place > now) then
+            local oldest = redis.call('ZRANGE', gone, 0, 0, 'WITHSCORES')[2]
+            place = now
+            if not free then place = math.max(place, tonumber(oldest) + 60) end
+            if last then place = math.max(place, tonumber(last)) end
+            place = place + 60 / a_minute
+            redis.call('ZADD', line, string.format('%.6f', place), id)
+            redis.call('EXPIRE', line, math.ceil(place - now) + 120)
+        end
+        return {'wait', string.format('%.6f', place - now)}
+    end
+    redis.call('ZREM', line, id)
+    redis.call('ZADD', gone, string.format('%.6f', now), id)
+    redis.call('EXPIRE', gone, 120)
+end
+
+if most >= 0 and not known then
+    used = redis.call('INCRBY', used_key, segments)
+    redis.call('ZADD', counted, string.format('%.6f', now), entry)
+    redis.call('EXPIRE', counted, rebuilt_every + 120)
+end
+return {'go', tostring(used)}
+"""
+
+OF_MONTH = Statement("""
+SELECT coalesce(sum(segments), 0)::bigint FROM sms_delivery_log
+WHERE org_id = %(org)s AND first_attempted_at >= %(since)s AND id <> ALL (%(without)s::uuid[])
+""")
+OF_MINUTE = Statement("""
+SELECT count(*), min(first_attempted_at) FROM sms_delivery_log
+WHERE org_id = %(org)s AND first_attempted_at > %(since)s AND id <> %(message)s
+""")
+ALONE = Statement("SELECT pg_try_advisory_xact_lock(hashtextextended('text budget ' || %(org)s::text, 0))")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One text that wants to go out, and how much of the month and the minute its kind may use."""
+
+    message: Message
+    clinic: ClinicKey
+    policy: Policy
+    now: datetime
+
+    @property
+    def month(self) -> datetime:
+        return month_of(self.now, self.policy)
+
+    @property
+    def most_of_month(self) -> int | None:
+        limit = self.policy.monthly_segments
+        share = MONTH_SHARES.get(self.message.priority, MONTH_SHARE_OF_BULK)
+        return None if limit is None else limit * share // 10
+
+    @property
+    def most_of_minute(self) -> int:
+        limit = self.policy.messages_a_minute or 0
+        if self.message.priority == 0 or limit == 0:
+            return limit
+        return max(1, limit * MINUTE_SHARE_OF_WHAT_CAN_WAIT // 10)
+
+
+def within_budget(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
+    """The gate: counts a text that goes out for the first time, or holds it back."""
+    policy = policy_of(clinic)
+    if (policy.monthly_segments, policy.messages_a_minute) == (None, None):
+        return None
+    if message.first_attempted_at is not None:
+        return None
+    asked = _Asked(message, clinic, policy, now)
+    try:
+        said, figure = _ask_redis(asked)
+    except RedisAway:
+        said, figure = _ask_rows(asked)
+    return _judged(asked, said, figure)
+
+
+def _judged(asked: _Asked, said: str, figure: float) -> Hold | None:
+    if said == "wait":
+        return Hold(timedelta(seconds=max(figure, 0.05)), MINUTE_FULL)
+    if said == "spent":
+        if asked.message.priority == 0:
+            tell_when_spent(asked.clinic.org_id, asked.policy, asked.month, int(figure))
+        reason = SPENT if asked.message.priority == 0 else KEPT
+        return Hold(next_month(asked.now, asked.policy) - asked.now, reason, may_end_sooner=True)
+    tell_when_near(asked.clinic.org_id, asked.policy, asked.month, int(figure))
+    return None
+
+
+def month_of(now: datetime, policy: Policy) -> datetime:
+    """When the month began at the clinic."""
+    local = now.astimezone(policy.zone)
+    return datetime(local.year, local.month, 1, tzinfo=policy.zone)
+
+
+def next_month(now: datetime, policy: Policy) -> datetime:
+    local = now.astimezone(policy.zone)
+    return datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=policy.zone)
+
+
+def used_in(org_id: UUID, month: datetime, without: list[UUID] | None = None) -> int:
+    """Segments first tried since ``month`` began, those of ``without`` aside; from the rows, in the clinic's scope."""
+    row = OF_MONTH.row({"org": org_id, "since": month, "without": without or []})
+    assert row is not None
+    return int(row[0])
+
+
+# --- As Redis has it -------------------------------------------------------------------------------
+
+
+def _ask_redis(asked: _Asked) -> tuple[str, float]:
+    """What the script says: go, wait, or spent; with seconds or segments. Raises RedisAway."""
+    said, figure, *recent = _run(asked, None)
+    if said == "unknown":
+        # Of these the rows may not be committed yet; this text's own row says already that it is tried.
+        uncertain = [UUID(one.partition("/")[0]) for one in recent]
+        base = used_in(asked.clinic.org_id, asked.month, [asked.message.pk, *uncertain])
+        said, figure, *_ = _run(asked, base)
+    return said, float(figure)
+
+
+def _run(asked: _Asked, base: int | None) -> list[str]:
+    most = -1 if asked.most_of_month is None else asked.most_of_month
+    words = [str(asked.message.pk), asked.message.segments, f"{asked.now.timestamp():.6f}", most,
+             "" if base is None else base, asked.most_of_minute, int(REBUILT_EVERY.total_seconds())]  # fmt: skip
+    keys = _keys(asked)
+    answer = redis_link.link().call(lambda client: _prepared(client)(keys=keys, args=words, client=client))
+    return [part.decode() for part in answer]
+
+
+def _keys(asked: _Asked) -> list[str]:
+    # The braces keep a clinic's keys together where Redis is a cluster.
+    root = redis_link.key("budget", f"{{{asked.clinic.org_id}}}")
+    kind = "asked" if asked.message.priority == 0 else "waiting"
+    month = f"{asked.month:%Y-%m}"
+    return [f"{root}:used:{month}", f"{root}:counted:{month}", f"{root}:gone", f"{root}:line:{kind}"]
+
+
+_script: list[Any] = []
+
+
+def _prepared(client: Any) -> Any:
+    if not _script:
+        _script.append(client.register_script(SCRIPT))
+    return _script[0]
+
+
+# --- Without Redis ---------------------------------------------------------------------------------
+
+
+def _ask_rows(asked: _Asked) -> tuple[str, float]:
+    """The same from the rows. One text of the clinic's at a time: the next sees this one's row committed."""
+    org = asked.clinic.org_id
+    alone = ALONE.row({"org": org})
+    if alone is None or not alone[0]:
+        return "wait", BUSY_WAIT.total_seconds()
+    used, most = 0, asked.most_of_month
+    if most is not None:
+        used = used_in(org, asked.month, [asked.message.pk])
+        if used + asked.message.segments > most:
+            return "spent", used
+    if asked.most_of_minute:
+        row = OF_MINUTE.row({"org": org, "since": asked.now - MINUTE, "message": asked.message.pk})
+        assert row is not None
+        if row[0] >= asked.most_of_minute:
+            return "wait", (row[1] + MINUTE - asked.now).total_seconds()
+    return "go", used + asked.message.segments
