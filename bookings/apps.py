@@ -9,6 +9,9 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         from bookings.calendars.push import CALENDAR_PUSH
+        from bookings.opening import is_open_at
+        from messaging.conversation.opening import know_opening_by
         from voxanne.durable.registry import register
 
         register(CALENDAR_PUSH)
+        know_opening_by(is_open_at)

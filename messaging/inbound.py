@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from messaging import consent
+from messaging.conversation import auto_replies, book
+from messaging.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
 from messaging.models import Contact, InboundMessage
 from messaging.staff_tasks import tell_staff
 from messaging.states import TaskKind
@@ -17,10 +19,6 @@ from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
 
-STOP, START, HELP = "STOP", "START", "HELP"
-STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-START_WORDS = frozenset({"START", "UNSTOP", "YES"})
-HELP_WORDS = frozenset({"HELP", "INFO"})
 LONGEST_BODY = 5000
 OF_SENDER = Statement("SELECT org_id, plan_version FROM clinic_of_sender(%s::text)")
 
@@ -34,6 +32,7 @@ class Received:
     recipient: str
     body: str
     opt_out_type: str = ""
+    media: tuple[dict[str, str], ...] = ()
 
 
 def clinic_texted_at(number: str) -> ClinicKey | None:
@@ -58,7 +57,7 @@ def take_in(org_id: UUID, received: Received) -> bool:
     keyword = keyword_of(received)
     with org_scope(org_id):
         contact = Contact.objects.filter(org_id=org_id, phone=received.sender).first()
-        _, made = InboundMessage.objects.get_or_create(
+        text, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
             provider_sid=received.sid,
             defaults={
@@ -67,8 +66,11 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "recipient": received.recipient,
                 "body": received.body[:LONGEST_BODY],
                 "keyword": keyword,
+                "media": list(received.media),
             },
         )
+        if made:
+            book.text_came(org_id, received.sender, text.created_at, wants_a_person=not keyword)
         if made and keyword in (STOP, START):
             consent.record(
                 org_id,
@@ -78,19 +80,24 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 source="keyword",
             )
         if made and not keyword:
-            _tell_staff(org_id, received, contact)
+            urgent = _tell_staff(org_id, received, contact)
+            if not urgent:
+                auto_replies.reply_while_closed(text)
     return made
 
 
-def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> None:
-    """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one."""
+def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> bool:
+    """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one.
+    Says whether it does."""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
+    urgent = first_word in STOP_WORDS
     tell_staff(
         org_id,
         kind=TaskKind.TEXT,
         text=received.body[:LONGEST_BODY] or "A picture or file, without words.",
-        dedupe_key=f"text:{received.sid}",
-        urgent=first_word in STOP_WORDS,
+        dedupe_key=book.TEXT_TASK.format(received.sid),
+        urgent=urgent,
         from_number=received.sender,
         contact_id=contact.pk if contact else None,
     )
+    return urgent

@@ -10,11 +10,15 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from messaging.conversation.models import Conversation, ReplySettings
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
 from voxanne.durable.models import DurableWork
 from voxanne.encryption import EncryptedTextField
 from voxanne.indexes import NamedIndex
 from voxanne.tenancy.owned import Owned
+
+# Django looks for models here.
+ELSEWHERE = (Conversation, ReplySettings)
 
 
 class Contact(Owned):
@@ -77,6 +81,14 @@ class Message(DurableWork):
     dead_lettered_at = models.DateTimeField(null=True, blank=True)
     unknown_since = models.DateTimeField(null=True, blank=True)
     first_empty_list_at = models.DateTimeField(null=True, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
 
     class Meta:
         db_table = "sms_delivery_log"
@@ -106,6 +118,7 @@ class Message(DurableWork):
             ),
             models.Index(fields=["org", "about"], name="idx_sms_delivery_log_about", condition=~Q(about="")),
             models.Index(fields=["contact"], name="idx_sms_delivery_log_contact"),
+            models.Index(fields=["org", "recipient"], name="idx_sms_delivery_log_recipient"),
         ]
 
     def __str__(self) -> str:
@@ -165,6 +178,7 @@ class InboundMessage(Owned):
     keyword = models.CharField(
         max_length=10, blank=True, default="", help_text="STOP, START or HELP, if it was one."
     )
+    media = models.JSONField(default=list, blank=True, help_text="Links to pictures and files at Twilio.")
 
     class Meta:
         db_table = "inbound_messages"

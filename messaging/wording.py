@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from messaging.inbound import STOP_WORDS
+from messaging.keywords import STOP_WORDS
 from messaging.models import MessageTemplate
 from messaging.states import MessageKind
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
@@ -28,6 +28,9 @@ DEFAULT_TEMPLATES: Mapping[MessageKind, str] = {
     MessageKind.MISSED_CALL_AFTER_HOURS: (
         "{clinic}: sorry we missed your call, we are closed now. Reply here and we will answer when we open. "
         "Reply STOP to opt out."
+    ),
+    MessageKind.AUTO_REPLY: (
+        "{clinic}: thank you for your text. We are closed now and will answer when we open. Reply STOP to opt out."
     ),
 }
 FIELDS = frozenset({"clinic", "date", "time", "code", "link"})

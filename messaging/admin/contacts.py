@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole_or_masked
@@ -57,18 +59,27 @@ class ContactAdmin(ClinicAdmin):
     def phone_masked(self, contact: Contact) -> str:
         return mask(contact.phone) if contact.phone else "–"
 
+    @shown("Texts")
+    def texts(self, contact: Contact) -> SafeString | str:
+        if not contact.phone:
+            return "There is no number to text."
+        url = reverse("admin:messaging_conversation_change", args=(contact.pk,))
+        return format_html('<a class="staff-button" href="{}">Conversation</a>', url)
+
     @shown("All names given")
     def other_names(self, contact: Contact) -> str:
         return ", ".join(contact.names) or "–"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may not keep contacts sees the number masked and no e-mail address."""
-        if obj is None or people.holds(request, KEEPS_CONTACTS, obj):
+        if obj is None:
             return self.whole
-        return ("name", "phone_masked", "language", "other_names", "consent_source", "consent_at")
+        if people.holds(request, KEEPS_CONTACTS, obj):
+            return ("texts", *self.whole)
+        return ("texts", "name", "phone_masked", "language", "other_names", "consent_source", "consent_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), "phone_masked"]
+        return [*super().get_readonly_fields(request, obj), "phone_masked", "texts"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Erasing a person is an act of its own, not the loss of a row."""

@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
+from messaging.conversation.media import media_of
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
@@ -23,6 +24,7 @@ from voxanne.staff.columns import (
     badge,
     clinic_time,
     clock,
+    link,
     link_to,
     prose,
     shown,
@@ -219,7 +221,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "to_contact", "said")
+    readonly_fields = ("sender_masked", "to_contact", "said", "links")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -228,6 +230,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
             "to_contact",
             "recipient",
             "said",
+            "links",
             "keyword",
             "provider_sid",
         )
@@ -239,6 +242,11 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     @shown("Contact")
     def to_contact(self, text: InboundMessage) -> SafeString | str:
         return link_to(text.contact)
+
+    @shown("Pictures and files")
+    def links(self, text: InboundMessage) -> SafeString | str:
+        each = ((link(medium.url, f"{medium.name} ({medium.type})"),) for medium in media_of(text.media))
+        return format_html_join(", ", "{}", each) or NOTHING
 
     @shown("Words")
     def said_in_short(self, text: InboundMessage) -> str:

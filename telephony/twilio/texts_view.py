@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from messaging.conversation import media
 from messaging.inbound import Received, clinic_texted_at
 from messaging.senders import account_at
 from monitoring import metrics
@@ -22,6 +23,15 @@ from telephony.webhooks.database_faults import answer_to
 NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
+def media_in(request: HttpRequest) -> tuple[dict[str, str], ...]:
+    """Where the pictures and files of a text lie; those of another account, or of no account at Twilio, are left out."""
+    form = request.POST
+    pairs = [
+        (form.get(f"MediaUrl{at}", ""), form.get(f"MediaContentType{at}", "")) for at in range(media.MOST)
+    ]
+    return tuple(media.kept(pairs, form.get("AccountSid", "")))
+
+
 @csrf_exempt
 @require_POST
 def incoming_text(request: HttpRequest) -> HttpResponse:
@@ -33,6 +43,7 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
         recipient=text(request.POST.get("To"), 20),
         body=text(request.POST.get("Body"), 5000),
         opt_out_type=text(request.POST.get("OptOutType"), 10),
+        media=media_in(request),
     )
     try:
         clinic = clinic_texted_at(received.recipient)
