@@ -69,9 +69,10 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "media": list(received.media),
             },
         )
-        if made:
-            book.text_came(org_id, received.sender, text.created_at, wants_a_person=not keyword)
-        if made and keyword in (STOP, START):
+        if not made:
+            return False
+        conversation = book.text_came(org_id, received.sender, text.created_at, wants_a_person=not keyword)
+        if keyword in (STOP, START):
             consent.record(
                 org_id,
                 sender=received.recipient,
@@ -79,14 +80,12 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 opted_out=keyword == STOP,
                 source="keyword",
             )
-        if made and not keyword:
-            urgent = _tell_staff(org_id, received, contact)
-            if not urgent:
-                auto_replies.reply_while_closed(text)
-    return made
+        if not keyword and not _tell_staff(org_id, received, contact, conversation):
+            auto_replies.reply_while_closed(text)
+    return True
 
 
-def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> bool:
+def _tell_staff(org_id: UUID, received: Received, contact: Contact | None, conversation: UUID) -> bool:
     """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one.
     Says whether it does."""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
@@ -99,5 +98,6 @@ def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> bo
         urgent=urgent,
         from_number=received.sender,
         contact_id=contact.pk if contact else None,
+        about=f"conversation:{conversation}",
     )
     return urgent

@@ -99,6 +99,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         "to_subject",
         "said",
         "size",
+        "written_by",
         "why",
         "written_at",
         "sent_at_told",
@@ -121,6 +122,7 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
                         "to_subject",
                         "said",
                         "size",
+                        "written_by",
                     ]
                 },
             ),
@@ -186,6 +188,10 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
     @shown("Size")
     def size(self, message: Message) -> str:
         return f"{message.segments} segment{'' if message.segments == 1 else 's'}, {message.encoding}"
+
+    @shown("Written by")
+    def written_by(self, message: Message) -> str:
+        return str(message.author) if message.author else "Voxanne"
 
     @shown("What happened")
     def why(self, message: Message) -> str:

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from messaging.admin.bubbles import days_of
 from messaging.admin.composing import NameForm, ReplyForm, counting, fresh_key, place_in
@@ -20,6 +21,7 @@ from messaging.conversation import book, replies, thread
 from messaging.conversation.models import Conversation
 from messaging.models import Contact, InboundMessage, Message, StaffTask
 from messaging.phone_numbers import mask, spaced
+from messaging.retention import KEPT
 from voxanne.staff import people
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin
@@ -31,6 +33,7 @@ from voxanne.tenancy.scope import org_scope
 # Pages of one conversation beside the one that shows it.
 ACTS = ("texts", "reply", "seen", "settle", "make_contact")
 MAY_REPLY = "messaging.change_conversation"
+UNREADABLE = "Nothing was sent: that could not be read. Press Send once more."
 MAY_ADD_CONTACT = "messaging.add_contact"
 
 
@@ -101,12 +104,18 @@ class ThreadPages(ClinicAdmin):
             page = thread.since(org_id, number, from_here)
         else:
             page = thread.newest(org_id, number)
+        oldest_of_ours = timezone.now() - KEPT
         came = [entry.place for entry in page.entries if entry.received is not None]
         return {
             "page": page,
             "days": days_of(page, found.row.org, people.person(request)),
             "until": (came[-1] if came else thread.newest_received(org_id, number)) or "",
             "is_earlier": earlier is not None,
+            "begins": from_here is None
+            and not page.more
+            and page.first is not None
+            and page.first.at < oldest_of_ours,
+            "days_kept": KEPT.days,
         }
 
     def _page(self, request: HttpRequest, found: Thread, refusal: str = "", typed: str = "") -> HttpResponse:
@@ -146,9 +155,7 @@ class ThreadPages(ClinicAdmin):
             return HttpResponseRedirect(found.address("change"))
         form = ReplyForm(request.POST)
         if not form.is_valid():
-            return self._page(
-                request, found, "That could not be read. Press Send once more.", form.data.get("body", "")
-            )
+            return self._page(request, found, UNREADABLE, form.data.get("body", ""))
         given = form.cleaned_data
         try:
             sent = replies.reply(

@@ -40,11 +40,14 @@ WHERE org_id = %(org)s AND number = %(number)s
 """)
 
 
-def text_came(org_id: UUID, number: str, at: datetime, *, wants_a_person: bool) -> None:
-    """A text came in from ``number``; it waits for an answer where it ``wants_a_person``."""
+def text_came(org_id: UUID, number: str, at: datetime, *, wants_a_person: bool) -> UUID:
+    """A text came in from ``number``; it waits for an answer where it ``wants_a_person``. Returns the conversation."""
     unread = 1 if wants_a_person else 0
     values = {"id": new_id(), "org": org_id, "number": number, "at": at, "waits": wants_a_person}
-    CAME.row({**values, "unread": unread})
+    row = CAME.row({**values, "unread": unread})
+    assert row is not None
+    conversation_id: UUID = row[0]
+    return conversation_id
 
 
 def begun(org_id: UUID, number: str) -> Conversation:

@@ -15,7 +15,7 @@ LONGEST_PAUSE_HOURS = 168
 
 class Conversation(Owned):
     """One phone at one clinic, from its first text, or from our first by hand. The texts themselves stay where they
-    are; this says which of them still ask something of somebody. Written by ``messaging/conversation/book.py`` alone."""
+    are; this says which of them still ask something of somebody. Written by ``messaging/conversation/book.py``."""
 
     number = models.CharField(max_length=40, help_text="The other side, E.164 where it is a phone.")
     newest_at = models.DateTimeField(help_text="When either side wrote last, by hand.")

@@ -31,7 +31,7 @@ NO_SENDER = (
     "Nothing can be sent: this clinic has no number to text from yet. A manager enters one under Sender."
 )
 PAUSED = "Nothing was sent: sending is paused for this clinic. {} A manager can resume it under Sender."
-OPTED_OUT = "Nothing was sent: this person asked not to be texted. Ring them instead; a text of START from them undoes it."
+OPTED_OUT = "Nothing was sent: this person asked not to be texted. Ring them instead. If they text START, it is undone."
 OUR_OWN = "Nothing was sent: that is a number of a clinic here, and texts to it would come straight back."
 STOP_WORD = (
     "Nothing was sent: a patient who answers with CANCEL, END, QUIT or the like gets no texts from the clinic any more."

@@ -24,7 +24,7 @@ NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
 def media_in(request: HttpRequest) -> tuple[dict[str, str], ...]:
-    """Where the pictures and files of a text lie; those of another account, or of no account at Twilio, are left out."""
+    """Where the pictures and files of a text lie; what does not lie in its account at Twilio is left out."""
     form = request.POST
     pairs = [
         (form.get(f"MediaUrl{at}", ""), form.get(f"MediaContentType{at}", "")) for at in range(media.MOST)

@@ -58,6 +58,8 @@
             newest.replaceChildren(fresh);
             nameDaysOnce(scroll);
             for (const field of document.querySelectorAll("#thread input[data-until]")) field.value = block().dataset.until;
+            const settle = document.getElementById("thread-settle");
+            if (settle) settle.hidden = !("waits" in fresh.dataset);
             if (follow) toEnd();
             await tellSeen();
         }
@@ -113,9 +115,9 @@
             return `Too long by ${size.characters - tables.longest} characters: send it as two texts.`;
         }
         const room = size.segments === 1 ? tables.alone[size.encoding] : size.segments * tables.parts[size.encoding];
-        const why = size.encoding === "UCS-2" ? ", with letters or pictures that make it dearer (UCS-2)" : " (GSM-7)";
+        const why = size.encoding === "UCS-2" ? " (UCS-2, for its emoji or special letters)" : " (GSM-7)";
         const cost = tables.price === null ? "" : ` It costs ${(size.segments * Number(tables.price)).toFixed(4)} ${tables.currency}.`;
-        return `${segment(size.segments)}${why}, ${size.units} of ${room}.${cost}`;
+        return `${segment(size.segments)}${why}, ${size.units} of ${room} used.${cost}`;
     }
 
     function count(form) {
