@@ -20,6 +20,7 @@ class ReplyForm(forms.Form):
     body = forms.CharField(required=False, strip=False)
     key = forms.UUIDField()
     until = forms.CharField(required=False)
+    shown = forms.UUIDField(required=False)
 
     def clean_until(self) -> Place | None:
         return place_in(self.cleaned_data["until"])

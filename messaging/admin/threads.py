@@ -106,7 +106,9 @@ class ThreadPages(ClinicAdmin):
             page = thread.newest(org_id, number)
         oldest_of_ours = timezone.now() - KEPT
         came = [entry.place for entry in page.entries if entry.received is not None]
+        answer = replies.newest_answer(org_id, number)
         return {
+            "shown": answer.pk if answer else "",
             "page": page,
             "days": days_of(page, found.row.org, people.person(request)),
             "until": (came[-1] if came else thread.newest_received(org_id, number)) or "",
@@ -164,6 +166,7 @@ class ThreadPages(ClinicAdmin):
                 typed=given["body"],
                 key=given["key"],
                 until=_moment(given["until"]),
+                answer_shown=given["shown"],
                 author=who,
             )
         except replies.ReplyRefused as refused:

@@ -37,6 +37,9 @@ STOP_WORD = (
     "Nothing was sent: a patient who answers with CANCEL, END, QUIT or the like gets no texts from the clinic any more."
     " Do not write such a word in capitals, nor ask for it as an answer."
 )
+ANSWERED_MEANWHILE = (
+    "Nothing was sent yet: {} answered meanwhile. Read it, then press Send again if you want to."
+)
 KEY_USED = "Nothing was sent yet: this page had sent another text before. Press Send once more."
 
 
@@ -69,9 +72,19 @@ def why_nothing_can_be_sent(org_id: UUID, number: str) -> str:
     return OPTED_OUT if consent.has_opted_out(org_id, sender=sender.number, recipient=number) else ""
 
 
-def reply(org_id: UUID, *, number: str, typed: str, key: UUID, until: datetime | None, author: User) -> Sent:
+def reply(
+    org_id: UUID,
+    *,
+    number: str,
+    typed: str,
+    key: UUID,
+    until: datetime | None,
+    answer_shown: UUID | None,
+    author: User,
+) -> Sent:
     """Sends ``typed`` to ``number`` and takes what came in up to ``until`` for answered. The same ``key`` never sends
-    twice. Raises ReplyRefused, and then nothing has changed."""
+    twice, and nobody answers past a colleague: ``answer_shown`` is the newest answer of staff that the page showed.
+    Raises ReplyRefused, and then nothing has changed."""
     body = words_of(typed)
     _check(body)
     with org_scope(org_id):
@@ -82,6 +95,9 @@ def reply(org_id: UUID, *, number: str, typed: str, key: UUID, until: datetime |
         refusal = why_nothing_can_be_sent(org_id, number)
         if refusal:
             raise ReplyRefused(refusal)
+        newest = newest_answer(org_id, number)
+        if newest is not None and newest.pk != answer_shown:
+            raise ReplyRefused(ANSWERED_MEANWHILE.format(_name_of(newest.author)))
         message_id = _enqueue(org_id, number, body, key)
         Message.objects.filter(pk=message_id).update(author=author)
         conversation.newest_at = timezone.now()
@@ -90,6 +106,16 @@ def reply(org_id: UUID, *, number: str, typed: str, key: UUID, until: datetime |
         subject = f"{Message._meta.db_table}:{message_id}"
         AuditEntry.objects.create(org_id=org_id, actor=author, action="conversation.reply", subject=subject)
     return Sent(message_id, again=False)
+
+
+def newest_answer(org_id: UUID, number: str) -> Message | None:
+    """What staff answered last. Inside the clinic's scope."""
+    answers = Message.objects.filter(org_id=org_id, recipient=number, kind=MessageKind.REPLY)
+    return answers.select_related("author").order_by("-created_at", "-pk").first()
+
+
+def _name_of(author: User | None) -> str:
+    return (author.get_full_name() or author.username) if author else "A colleague"
 
 
 def _check(body: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from django.utils import timezone
 
 from messaging.conversation import auto_replies, book
 from messaging.conversation.models import Conversation, ReplySettings
-from messaging.conversation.replies import Sent, reply
+from messaging.conversation.replies import ReplyRefused, Sent, reply
 from messaging.inbound import Received, take_in
 from messaging.models import InboundMessage, Message, StaffTask
 from tests.clinics import Clinic
@@ -32,6 +34,7 @@ def press(clinic: Clinic, key: UUID, number: str = PATIENT) -> Sent:
         typed="Yes.",
         key=key,
         until=timezone.now(),
+        answer_shown=None,
         author=clinic.staff["receptionist"],
     )
 
@@ -51,6 +54,14 @@ def test_a_button_pressed_many_times_at_once_sends_once(clinic: Clinic) -> None:
         assert AuditEntry.objects.filter(action="conversation.reply").count() == ROUNDS
 
 
+def test_of_colleagues_who_answer_at_once_one_does_and_the_others_are_told(clinic: Clinic) -> None:
+    for serial in range(ROUNDS):
+        number = f"+1415555{serial:04}"
+        results, refusals = race([partial(press, clinic, new_id(), number) for _ in range(4)], ReplyRefused)
+        assert (len(results), len(refusals)) == (1, 3)
+        assert all("answered meanwhile" in str(refusal) for refusal in refusals)
+
+
 def test_texts_that_come_in_at_once_are_all_counted(clinic: Clinic) -> None:
     for serial in range(ROUNDS):
         number = f"+1415555{serial:04}"
@@ -66,8 +77,11 @@ def test_a_text_that_comes_in_while_somebody_answers_is_never_lost_sight_of(clin
         number = f"+1415555{serial:04}"
         text(clinic, f"SM{serial}-first", number)
         seen = timezone.now()
-        answers = partial(_answer_up_to, clinic, number, seen)
-        race([answers, *(partial(text, clinic, f"SM{serial}-{at}", number) for at in range(4))])
+        contenders: list[Callable[[], object]] = [
+            partial(_answer_up_to, clinic, number, seen),
+            *(partial(text, clinic, f"SM{serial}-{at}", number) for at in range(4)),
+        ]
+        race(contenders)
         with org_scope(clinic.id):
             row = Conversation.objects.get(number=number)
             later = InboundMessage.objects.filter(sender=number, created_at__gt=seen).order_by("created_at")
@@ -77,9 +91,9 @@ def test_a_text_that_comes_in_while_somebody_answers_is_never_lost_sight_of(clin
             assert waiting.count() == 4
 
 
-def _answer_up_to(clinic: Clinic, number: str, seen: object) -> None:
+def _answer_up_to(clinic: Clinic, number: str, seen: datetime) -> None:
     with org_scope(clinic.id):
-        book.answered(book.begun(clinic.id, number), seen, clinic.staff["receptionist"])  # type: ignore[arg-type]
+        book.answered(book.begun(clinic.id, number), seen, clinic.staff["receptionist"])
 
 
 def test_texts_at_once_get_one_automatic_answer(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,10 @@ pytestmark = pytest.mark.django_db
 
 def send(clinic: Clinic, typed: str = "Yes, 3pm is yours.", **more: Any) -> Sent:
     given: dict[str, Any] = {"number": PATIENT, "key": new_id(), "until": timezone.now(), **more}
+    if "answer_shown" not in given:
+        with org_scope(clinic.id):
+            newest = replies.newest_answer(clinic.id, given["number"])
+        given["answer_shown"] = newest.pk if newest else None
     return reply(clinic.id, typed=typed, author=clinic.staff["receptionist"], **given)
 
 
@@ -102,6 +106,14 @@ def test_long_texts_and_emoji_are_sent_as_they_are(
     send(elm, typed)
     (message,) = texts(elm)
     assert (message.body, message.segments, message.encoding) == (typed, segments, encoding)
+
+
+def test_nobody_answers_past_a_colleague_unawares(elm: Clinic) -> None:
+    first = send(elm, "Yes, at 3pm.")
+    with pytest.raises(ReplyRefused, match="elm-street-receptionist answered meanwhile"):
+        send(elm, "No, we are full.", answer_shown=None)
+    send(elm, "At the side door.", answer_shown=first.message_id)
+    assert sorted(message.body for message in texts(elm)) == ["At the side door.", "Yes, at 3pm."]
 
 
 # Refused, in words, and nothing has changed

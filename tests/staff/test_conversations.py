@@ -51,7 +51,8 @@ def address(row: Any, page: str = "change") -> str:
 def form_of(page: str) -> dict[str, str]:
     """The fields that a browser would send back."""
     return {
-        name: html.unescape(value) for name, value in re.findall(r'name="(key|until)" value="([^"]*)"', page)
+        name: html.unescape(value)
+        for name, value in re.findall(r'name="(key|until|shown)" value="([^"]*)"', page)
     }
 
 
@@ -344,19 +345,21 @@ def test_a_contact_without_a_number_has_none(client: Client, elm: Clinic) -> Non
 def test_unanswered_ones_come_first_the_longest_waiting_on_top(client: Client, elm: Clinic) -> None:
     now = timezone.now()
     with org_scope(elm.id):
-        for at, (name, waits) in enumerate((("Answered", None), ("Waits briefly", 1), ("Waits long", 9))):
+        for at, (name, waits) in enumerate(
+            (("Wants nothing", None), ("Waits briefly", 1), ("Waits long", 9))
+        ):
             number = f"+1415555020{at}"
             upsert_contact(elm.id, phone=number, name=name)
             Conversation.objects.create(
                 org=elm.org,
                 number=number,
                 newest_at=now,
-                waiting_since=waits and now - timedelta(hours=waits),
+                waiting_since=now - timedelta(hours=waits) if waits else None,
             )
     page = read(client, LIST)
-    places = [page.index(name) for name in ("Waits long", "Waits briefly", "Answered")]
+    places = [page.index(name) for name in ("Waits long", "Waits briefly", "Wants nothing")]
     assert places == sorted(places)
-    assert "Answered<br>" not in read(client, f"{LIST}?waiting_since__isempty=0")
+    assert "Wants nothing" not in read(client, f"{LIST}?waiting_since__isempty=0")
 
 
 def test_the_list_costs_the_same_however_many_there_are(
@@ -369,7 +372,10 @@ def test_the_list_costs_the_same_however_many_there_are(
         client.get(LIST)
 
 
-def test_the_newest_text_of_either_side_is_shown(row: Conversation, client: Client) -> None:
+def test_the_newest_text_of_either_side_is_shown(row: Conversation, client: Client, elm: Clinic) -> None:
+    with org_scope(elm.id):
+        # The answer is written in this test's own transaction, which began before the text came.
+        InboundMessage.objects.update(created_at=timezone.now() - timedelta(minutes=5))
     assert "May I come earlier?" in read(client, LIST)
     answer(client, row)
     page = read(client, LIST)
@@ -401,6 +407,18 @@ def test_a_text_that_came_after_the_page_was_shown_goes_on_waiting(
     client.post(address(row, "reply"), {**given, "body": "Yes."})
     assert (now_is(row).unread, now_is(row).waiting_since is None) == (1, False)
     assert "And bring the papers?" in read(client, address(row))
+
+
+def test_an_answer_past_a_colleagues_is_held_and_kept(
+    row: Conversation, client: Client, elm: Clinic, sign_in: SignIn
+) -> None:
+    before = form_of(read(client, address(row)))
+    answer(sign_in(elm.staff["owner"]), row, "Yes.")
+    page = client.post(address(row, "reply"), {**before, "body": "No."}).content.decode()
+    assert "elm-street-owner answered meanwhile" in page
+    assert sent(elm) == ["Yes."]
+    client.post(address(row, "reply"), {**form_of(page), "body": "Come at three."})
+    assert len(sent(elm)) == 2
 
 
 def test_days_are_the_clinics_own(row: Conversation, client: Client, elm: Clinic) -> None:

@@ -57,7 +57,9 @@
             if (first && earlier) fresh.prepend(earlier);
             newest.replaceChildren(fresh);
             nameDaysOnce(scroll);
-            for (const field of document.querySelectorAll("#thread input[data-until]")) field.value = block().dataset.until;
+            for (const name of ["until", "shown"]) {
+                for (const field of document.querySelectorAll(`#thread input[data-${name}]`)) field.value = fresh.dataset[name];
+            }
             const settle = document.getElementById("thread-settle");
             if (settle) settle.hidden = !("waits" in fresh.dataset);
             if (follow) toEnd();
