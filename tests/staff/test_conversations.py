@@ -137,6 +137,8 @@ def test_nothing_is_done_by_looking(row: Conversation, client: Client, elm: Clin
     for act in ACTS:
         assert client.get(address(row, act)).status_code == 302
     assert (sent(elm), now_is(row).unread) == ([], 1)
+    with org_scope(elm.id):
+        assert not AuditEntry.objects.exists()
 
 
 def test_a_forged_post_is_refused(row: Conversation, elm: Clinic) -> None:
