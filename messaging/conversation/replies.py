@@ -27,16 +27,17 @@ USEFUL_FOR = timedelta(hours=4)
 EMPTY = "Write something first."
 TOO_LONG = f"That is too long for one text: {LONGEST:,} characters at most. Send it as two."
 NO_NUMBER = "This sender is no phone, so nothing can be sent back to it."
-NO_SENDER = (
-    "Nothing can be sent: this clinic has no number to text from yet. A manager enters one under Sender."
+NO_SENDER = "This clinic has no number to text from yet. A manager enters one under Sender."
+PAUSED = "Sending is paused for this clinic. {} A manager can resume it under Sender."
+OPTED_OUT = (
+    "This person asked not to be texted. Ring them instead. If they text START, they can be texted again."
 )
-PAUSED = "Nothing was sent: sending is paused for this clinic. {} A manager can resume it under Sender."
-OPTED_OUT = "Nothing was sent: this person asked not to be texted. Ring them instead. If they text START, it is undone."
-OUR_OWN = "Nothing was sent: that is a number of a clinic here, and texts to it would come straight back."
+OUR_OWN = "That is a number of a clinic here, and texts to it would come straight back."
 STOP_WORD = (
-    "Nothing was sent: a patient who answers with CANCEL, END, QUIT or the like gets no texts from the clinic any more."
-    " Do not write such a word in capitals, nor ask for it as an answer."
+    "A patient who answers with CANCEL, END, QUIT or the like gets no texts from the clinic any more. Do not write such"
+    " a word in capitals, nor ask for it as an answer."
 )
+NOTHING_SENT = "Nothing was sent. "
 ANSWERED_MEANWHILE = (
     "Nothing was sent yet: {} answered meanwhile. Read it, then press Send again if you want to."
 )
@@ -94,7 +95,7 @@ def reply(
             return earlier
         refusal = why_nothing_can_be_sent(org_id, number)
         if refusal:
-            raise ReplyRefused(refusal)
+            raise ReplyRefused(NOTHING_SENT + refusal)
         newest = newest_answer(org_id, number)
         if newest is not None and newest.pk != answer_shown:
             raise ReplyRefused(ANSWERED_MEANWHILE.format(_name_of(newest.author)))
@@ -124,7 +125,7 @@ def _check(body: str) -> None:
     if len(body) > LONGEST:
         raise ReplyRefused(TOO_LONG)
     if INVITATION.search(body):
-        raise ReplyRefused(STOP_WORD)
+        raise ReplyRefused(NOTHING_SENT + STOP_WORD)
 
 
 def _sent_before(org_id: UUID, key: UUID, number: str, body: str) -> Sent | None:
@@ -151,9 +152,9 @@ def _enqueue(org_id: UUID, number: str, body: str, key: UUID) -> UUID:
     if written.message_id is None:
         # The sender was there a moment ago: what the outbox skips then is a number of ours, or the same key.
         earlier = _sent_before(org_id, key, number, body)
-        raise ReplyRefused(OUR_OWN if earlier is None else KEY_USED)
+        raise ReplyRefused(NOTHING_SENT + OUR_OWN if earlier is None else KEY_USED)
     if written.status != MessageState.QUEUED:
-        raise ReplyRefused(OPTED_OUT)
+        raise ReplyRefused(NOTHING_SENT + OPTED_OUT)
     return written.message_id
 
 

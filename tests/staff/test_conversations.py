@@ -191,7 +191,7 @@ def test_who_wrote_and_what_became_of_it_stand_in_the_bubble(
         (lambda clinic: consent.record(
             clinic.id, sender=clinic.number, recipient=PATIENT, opted_out=True, source="keyword"
         ), "asked not to be texted"),
-        (lambda clinic: SenderAccount.objects.update(paused_reason="Suspended"), "sending is paused"),
+        (lambda clinic: SenderAccount.objects.update(paused_reason="Suspended"), "Sending is paused"),
         (lambda clinic: SenderAccount.objects.all().delete(), "no number to text from"),
     ],
 )  # fmt: skip
