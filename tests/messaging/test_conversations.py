@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -127,6 +129,23 @@ def test_a_task_leads_to_its_conversation(elm: Clinic) -> None:
     post(elm, "Question")
     with org_scope(elm.id):
         assert StaffTask.objects.get().about == f"conversation:{conversation(elm).pk}"
+
+
+def test_texts_from_before_there_were_conversations_wait_where_their_task_is_open(elm: Clinic) -> None:
+    so_far = import_module("messaging.migrations.0091_conversations_so_far").SO_FAR
+    for number, sid in ((PATIENT, "SM1"), (PATIENT, "SM2"), ("+14155550143", "SM3")):
+        post(elm, "Question", sid=sid, From=number)
+    with org_scope(elm.id), connection.cursor() as cursor:
+        StaffTask.objects.exclude(dedupe_key="text:SM2").update(acknowledged_at=timezone.now())
+        Conversation.objects.all().delete()
+        cursor.execute(so_far)
+        second = InboundMessage.objects.get(provider_sid="SM2")
+        assert list(
+            Conversation.objects.order_by("number").values_list("number", "waiting_since", "unread")
+        ) == [
+            (PATIENT, second.created_at, 0),
+            ("+14155550143", None, 0),
+        ]
 
 
 # The thread
