@@ -9,9 +9,12 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         from bookings.calendars.push import CALENDAR_PUSH
+        from bookings.opening import is_open_at
         from bookings.opted_out import tell_of_visits
+        from messaging.conversation.opening import know_opening_by
         from messaging.opted_out import on_opt_out
         from voxanne.durable.registry import register
 
         register(CALENDAR_PUSH)
         on_opt_out(tell_of_visits)
+        know_opening_by(is_open_at)

@@ -13,6 +13,8 @@ from uuid import UUID
 from messaging import channels, consent, keyword_replies, rehearsal, whatsapp
 from messaging.channels import Channel
 from messaging.contacts import note_consent, upsert_contact
+from messaging.conversation import auto_replies, book
+from messaging.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
 from messaging.models import Contact, InboundMessage
 from messaging.opted_out import OptedOut, tell_of_opt_out
 from messaging.staff_tasks import tell_staff
@@ -21,10 +23,6 @@ from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
 
-STOP, START, HELP = "STOP", "START", "HELP"
-STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-START_WORDS = frozenset({"START", "UNSTOP", "YES"})
-HELP_WORDS = frozenset({"HELP", "INFO"})
 # To somebody who takes texts this is an answer to a question, and for a person to read.
 ALSO_AN_ANSWER = "YES"
 LONGEST_BODY = 5000
@@ -44,6 +42,7 @@ class Received:
     channel: str = Channel.SMS.value
     profile_name: str = ""
     button: str = ""
+    media: tuple[dict[str, str], ...] = ()
 
 
 def clinic_texted_at(number: str) -> ClinicKey | None:
@@ -77,7 +76,7 @@ def take_in(org_id: UUID, received: Received) -> bool:
         received = replace(received, sender=rehearsal.person_behind(org_id, received.sender))
         keyword = _keyword_meant(org_id, received)
         contact = _contact_of(org_id, received, agrees=keyword != STOP)
-        _, made = InboundMessage.objects.get_or_create(
+        text, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
             provider_sid=received.sid,
             defaults={
@@ -89,11 +88,14 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "channel": received.channel,
                 "profile_name": received.profile_name,
                 "button": received.button,
+                "media": list(received.media),
             },
         )
-        if made:
-            _heed(org_id, received, keyword, contact)
-    return made
+        if not made:
+            return False
+        conversation = book.text_came(org_id, received.sender, text.created_at, wants_a_person=not keyword)
+        _heed(org_id, received, text, conversation)
+    return True
 
 
 def _contact_of(org_id: UUID, received: Received, *, agrees: bool) -> Contact | None:
@@ -113,9 +115,9 @@ def _keyword_meant(org_id: UUID, received: Received) -> str:
     return keyword if consent.has_opted_out(org_id, sender=texted, recipient=received.sender) else ""
 
 
-def _heed(org_id: UUID, received: Received, keyword: str, contact: Contact | None) -> None:
+def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: UUID) -> None:
     """Does what the text asks for."""
-    match keyword:
+    match text.keyword:
         case "STOP":
             _record(org_id, received, opted_out=True)
             # Who stops WhatsApp still gets texts.
@@ -132,7 +134,8 @@ def _heed(org_id: UUID, received: Received, keyword: str, contact: Contact | Non
             )
         case _:
             note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT)
-            _tell_staff(org_id, received, contact)
+            if not _tell_staff(org_id, received, text.contact, conversation):
+                auto_replies.reply_while_closed(text)
 
 
 def _record(org_id: UUID, received: Received, *, opted_out: bool) -> None:
@@ -152,16 +155,20 @@ def _texted(org_id: UUID, received: Received) -> str:
     return consent.name_of_sender(org_id, number=received.recipient, service=received.service)
 
 
-def _tell_staff(org_id: UUID, received: Received, contact: Contact | None) -> None:
-    """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one."""
+def _tell_staff(org_id: UUID, received: Received, contact: Contact | None, conversation: UUID) -> bool:
+    """A person is to read it: at once where it begins like a wish not to be texted; only a bare word makes it one.
+    Says whether it does."""
     by = "By WhatsApp: " if received.channel == Channel.WHATSAPP else ""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
+    urgent = first_word in STOP_WORDS
     tell_staff(
         org_id,
         kind=TaskKind.TEXT,
         text=f"{by}{received.body[:LONGEST_BODY] or 'A picture or file, without words.'}",
-        dedupe_key=f"text:{received.sid}",
-        urgent=first_word in STOP_WORDS,
+        dedupe_key=book.TEXT_TASK.format(received.sid),
+        urgent=urgent,
         from_number=received.sender,
         contact_id=contact.pk if contact else None,
+        about=f"conversation:{conversation}",
     )
+    return urgent

@@ -13,11 +13,15 @@ from django.db.models import F, Q
 from django.db.models.functions import Cast
 
 from messaging.channels import Channel
+from messaging.conversation.models import Conversation, ReplySettings
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
 from voxanne.durable.models import DurableWork
 from voxanne.encryption import EncryptedTextField
 from voxanne.indexes import NamedIndex
 from voxanne.tenancy.owned import Owned
+
+# Django looks for models here.
+ELSEWHERE = (Conversation, ReplySettings)
 
 
 class Contact(Owned):
@@ -106,6 +110,14 @@ class Message(DurableWork):
     )
     # When Twilio was last asked what became of it, no receipt having come (messaging/silent.py).
     receipt_asked_at = models.DateTimeField(null=True, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
 
     class Meta:
         db_table = "sms_delivery_log"
@@ -144,6 +156,7 @@ class Message(DurableWork):
             ),
             models.Index(fields=["org", "about"], name="idx_sms_delivery_log_about", condition=~Q(about="")),
             models.Index(fields=["contact"], name="idx_sms_delivery_log_contact"),
+            models.Index(fields=["org", "recipient"], name="idx_sms_delivery_log_recipient"),
         ]
 
     def __str__(self) -> str:
@@ -216,6 +229,7 @@ class InboundMessage(Owned):
     button = models.CharField(
         max_length=256, blank=True, default="", db_default="", help_text="The button they pressed, if one."
     )
+    media = models.JSONField(default=list, blank=True, help_text="Links to pictures and files at Twilio.")
 
     class Meta:
         db_table = "inbound_messages"

@@ -115,3 +115,13 @@ def _parts(sizes: list[int], capacity: int) -> int:
             parts, used = parts + 1, 0
         used += size
     return parts
+
+
+ALPHABET = {
+    "basic": "".join(sorted(GSM_BASIC)),
+    "extension": "".join(sorted(GSM_EXTENSION)),
+    "plain": {chr(code): made for code, made in _PLAIN.items()},
+    "alone": {encoding.value: size for encoding, size in _ALONE.items()},
+    "parts": {encoding.value: size for encoding, size in _IN_PARTS.items()},
+}
+"""The same tables as JSON, for a page that counts while somebody types (``messaging/conversation.js``)."""

@@ -28,7 +28,8 @@ class MessageKind(models.TextChoices):
     REMINDER = "reminder", "Reminder"
     MISSED_CALL = "missed_call", "Missed call"
     MISSED_CALL_AFTER_HOURS = "missed_call_after_hours", "Missed call, after hours"
-    REPLY = "reply", "Reply"
+    REPLY = "reply", "Reply"  # by staff, in their own words
+    AUTO_REPLY = "auto_reply", "Automatic reply, closed"
 
 
 class TaskKind(models.TextChoices):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from messaging.inbound import STOP_WORDS
+from messaging.keywords import STOP_WORDS
 from messaging.models import MessageTemplate
 from messaging.states import MessageKind
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
@@ -28,6 +28,9 @@ DEFAULT_TEMPLATES: Mapping[MessageKind, str] = {
     MessageKind.MISSED_CALL_AFTER_HOURS: (
         "{clinic}: sorry we missed your call, we are closed now. Reply here and we will answer when we open. "
         "Reply STOP to opt out."
+    ),
+    MessageKind.AUTO_REPLY: (
+        "{clinic}: thank you for your text. We are closed now and will answer when we open. Reply STOP to opt out."
     ),
 }
 FIELDS = frozenset({"clinic", "date", "time", "code", "link"})
@@ -75,10 +78,15 @@ def check_template(template: str) -> None:
             raise ValueError(f"Write {{{name}}} alone, with nothing after the name.")
     if len(template) > LONGEST_TEMPLATE:
         raise ValueError(f"A text may have {LONGEST_TEMPLATE} characters at most; shorten it.")
-    if any(invitation.search(template) for invitation in INVITATIONS):
+    if invites_silence(template):
         raise ValueError(
             "Whoever replies with that word gets no texts from the clinic any more; ask for another word."
         )
+
+
+def invites_silence(words: str) -> bool:
+    """Whether ``words`` ask for an answer that opts the reader out of every text."""
+    return any(invitation.search(words) for invitation in INVITATIONS)
 
 
 def _load_templates(org_id: UUID) -> dict[str, str]:

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from messaging.admin import contacts, messages, senders, staff_tasks, texting_rules, whatsapp, wording
+from messaging.admin import (
+    contacts,
+    conversations,
+    messages,
+    senders,
+    staff_tasks,
+    texting_rules,
+    whatsapp,
+    wording,
+)
 
-__all__ = ["contacts", "messages", "senders", "staff_tasks", "texting_rules", "whatsapp", "wording"]
+__all__ = [
+    "contacts",
+    "conversations",
+    "messages",
+    "senders",
+    "staff_tasks",
+    "texting_rules",
+    "whatsapp",
+    "wording",
+]

@@ -7,7 +7,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging import consent
@@ -103,6 +105,13 @@ class ContactAdmin(ClinicAdmin):
     def phone_masked(self, contact: Contact) -> str:
         return mask(contact.phone) if contact.phone else "–"
 
+    @shown("Conversation")
+    def thread(self, contact: Contact) -> SafeString | str:
+        if not contact.phone:
+            return "There is no number to text."
+        url = reverse("admin:messaging_conversation_change", args=(contact.pk,))
+        return format_html('<a class="staff-button" href="{}">Conversation</a>', url)
+
     @shown("All names given")
     def other_names(self, contact: Contact) -> str:
         return ", ".join(contact.names) or "–"
@@ -112,11 +121,11 @@ class ContactAdmin(ClinicAdmin):
         if obj is None:
             return self.typed
         if people.holds(request, KEEPS_CONTACTS, obj):
-            return (*self.typed, *self.told)
-        return ("name", "phone_masked", "language", *self.told)
+            return ("thread", *self.typed, *self.told)
+        return ("thread", "name", "phone_masked", "language", *self.told)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), "phone_masked"]
+        return [*super().get_readonly_fields(request, obj), "phone_masked", "thread"]
 
     @shown("Texts")
     def texts(self, contact: Contact) -> SafeString:

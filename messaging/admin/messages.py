@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
@@ -17,6 +17,7 @@ from messaging.admin.subjects import link_to_subject
 from messaging.admin.unknown import FITS, UnknownActs, looked_up
 from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
 from messaging.channels import Channel
+from messaging.conversation.media import media_of
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageState
@@ -27,6 +28,7 @@ from voxanne.staff.columns import (
     badge,
     clinic_time,
     clock,
+    link,
     link_to,
     prose,
     shown,
@@ -116,6 +118,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         "to_subject",
         "said",
         "size",
+        "written_by",
         "why",
         "being_looked_up",
         "written_at",
@@ -143,6 +146,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
                         "to_subject",
                         "said",
                         "size",
+                        "written_by",
                     ]
                 },
             ),
@@ -215,6 +219,10 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
             return "Not counted by WhatsApp"
         return f"{message.segments} segment{'' if message.segments == 1 else 's'}, {message.encoding}"
 
+    @shown("Written by")
+    def written_by(self, message: Message) -> str:
+        return str(message.author) if message.author else "Voxanne"
+
     @shown("What happened")
     def why(self, message: Message) -> str:
         return reason(message)
@@ -267,7 +275,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said")
+    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said", "links")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -279,6 +287,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
             "recipient",
             "said",
             "button",
+            "links",
             "keyword",
             "provider_sid",
         )
@@ -292,6 +301,11 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     @shown("Contact")
     def to_contact(self, text: InboundMessage) -> SafeString | str:
         return link_to(text.contact)
+
+    @shown("Pictures and files")
+    def links(self, text: InboundMessage) -> SafeString | str:
+        each = ((link(medium.url, f"{medium.name} ({medium.type})"),) for medium in media_of(text.media))
+        return format_html_join(", ", "{}", each) or NOTHING
 
     @shown("Words")
     def said_in_short(self, text: InboundMessage) -> str:

@@ -9,6 +9,7 @@ from voxanne.staff.columns import NOTHING, link, page_of
 PAGES = {
     "appointment": ("bookings_appointment", "The appointment"),
     "call": ("telephony_call", "The call"),
+    "conversation": ("messaging_conversation", "The conversation"),
     "missed": ("telephony_activecall", "The missed call"),
     "texting-rules": ("messaging_messagingpolicy", "Texting rules"),
 }

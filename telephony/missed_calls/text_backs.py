@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from bookings.models import Appointment
+from bookings.opening import is_open
 from bookings.plan import ClinicPlan
 from bookings.states import LIVE_STATES
 from messaging.inbound import clinic_texted_at
@@ -122,12 +123,3 @@ def _begin_cool_down(call: ActiveCall, caller: str) -> UUID | None:
     }
     row = MAY_TEXT.row(values)
     return row[0] if row else None
-
-
-def is_open(plan: ClinicPlan, now: datetime) -> bool:
-    """Whether somebody takes visits at this moment; a clinic that gave no hours counts as open."""
-    if not any(provider.windows for provider in plan.providers):
-        return True
-    day = plan.today(now)
-    hours = [window for provider in plan.providers for window in plan.open_hours(provider, day)]
-    return any(window.start <= now < window.end for window in hours)

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging.channels import parted
+from messaging.conversation import media
 from messaging.inbound import Received, clinic_texted_at
 from messaging.senders import account_at
 from monitoring import metrics
@@ -22,6 +23,15 @@ from telephony.webhooks.database_faults import answer_to
 
 LONGEST_ADDRESS = 60
 NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+def media_in(request: HttpRequest) -> tuple[dict[str, str], ...]:
+    """Where the pictures and files of a text lie; what does not lie in its account at Twilio is left out."""
+    form = request.POST
+    pairs = [
+        (form.get(f"MediaUrl{at}", ""), form.get(f"MediaContentType{at}", "")) for at in range(media.MOST)
+    ]
+    return tuple(media.kept(pairs, form.get("AccountSid", "")))
 
 
 def _received(request: HttpRequest) -> Received:
@@ -37,6 +47,7 @@ def _received(request: HttpRequest) -> Received:
         channel=channel.value,
         profile_name=text(request.POST.get("ProfileName"), 120),
         button=text(request.POST.get("ButtonPayload"), 256) or button,
+        media=media_in(request),
         service=text(request.POST.get("MessagingServiceSid"), 40),
     )
 

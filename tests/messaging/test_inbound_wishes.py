@@ -13,7 +13,8 @@ from bookings.booking import Wish, book, cancel
 from bookings.models import Appointment
 from bookings.states import AppointmentSource
 from messaging import consent
-from messaging.inbound import HELP, START, STOP, Received, keyword_of
+from messaging.inbound import Received, keyword_of
+from messaging.keywords import HELP, START, STOP
 from messaging.models import Contact, Message, MessagingPolicy, OptOut, SenderAccount, StaffTask
 from messaging.states import MessageState
 from tests.clinics import Clinic

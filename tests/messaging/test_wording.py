@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bookings.spoken import spoken_time, written_date
-from messaging.inbound import STOP_WORDS, Received, keyword_of
+from messaging.inbound import Received, keyword_of
+from messaging.keywords import STOP_WORDS
 from messaging.models import MessageTemplate
 from messaging.segments import measure, plain
 from messaging.states import MessageKind

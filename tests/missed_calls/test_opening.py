@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from telephony.missed_calls.text_backs import is_open
+from bookings.opening import is_open
 from tests.clinics import Clinic
 
 pytestmark = pytest.mark.django_db

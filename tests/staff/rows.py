@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from bookings.models import Appointment, BusyBlock, CalendarConnection, CalendarPush, Closure
+from messaging.conversation.models import Conversation, ReplySettings
 from messaging.models import (
     Contact,
     DeliveryAttempt,
@@ -157,6 +158,14 @@ def _messages(furnished: Furnished) -> list[Model]:
             recipient="+14155570100",
             body=mark,
         ),
+        Conversation.objects.create(
+            org=org,
+            number=contact.phone,
+            newest_at=timezone.now(),
+            waiting_since=timezone.now(),
+            unread=1,
+        ),
+        ReplySettings.objects.create(org=org),
         OptOut.objects.create(org=org, sender="+14155570100", recipient=contact.phone, source=mark),
         MessageTemplate.objects.create(org=org, kind="reminder", body=mark),
         WhatsAppTemplate.objects.create(org=org, kind="reminder", content_sid=mark, variables=[mark]),

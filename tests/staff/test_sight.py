@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from bookings.models import Appointment
+from messaging.conversation.models import Conversation
 from messaging.models import Contact, InboundMessage, Message, OptOut
 from telephony.models import Call
 from tests.staff.addresses import pages
@@ -24,6 +25,7 @@ MASKED = [
     (InboundMessage, "sender"),
     (OptOut, "recipient"),
     (Contact, "phone"),
+    (Conversation, "number"),
     (Call, "from_number"),
     (Appointment, "contact__phone"),
 ]

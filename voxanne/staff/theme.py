@@ -89,6 +89,12 @@ def every_day() -> list[dict[str, Any]]:
             "messaging_stafftask",
             badge="messaging.admin.staff_tasks.badge_of_open",
         ),
+        _item(
+            "Conversations",
+            "forum",
+            "messaging_conversation",
+            badge="messaging.admin.conversations.badge_of_unread",
+        ),
         _item("Calls", "call", "telephony_call"),
         _item("Missed calls", "phone_missed", "telephony_activecall"),
         _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
@@ -106,6 +112,7 @@ def clinic_set_up() -> list[dict[str, Any]]:
         _item("Message wording", "edit_note", "messaging_messagetemplate"),
         _item("WhatsApp templates", "chat", "messaging_whatsapptemplate"),
         _item("Texting rules", "bedtime", "messaging_messagingpolicy"),
+        _item("Answering texts", "quickreply", "messaging_replysettings"),
         _item("Call settings", "mic", "telephony_callsettings"),
         _item("Transfers", "phone_forwarded", "telephony_transferdestination"),
         _item("Phone numbers", "dialpad", "telephony_phonenumber"),
@@ -168,6 +175,12 @@ def tabs() -> list[dict[str, Any]]:
             "admin:messaging_stafftask_changelist",
             "acknowledged_at__isempty",
             (("All", ""), ("Open", "1"), ("Done", "0")),
+        ),
+        _tabs(
+            "messaging.conversation",
+            "admin:messaging_conversation_changelist",
+            "waiting_since__isempty",
+            (("All", ""), ("To answer", "0"), ("Answered", "1")),
         ),
     ]
 

@@ -16,7 +16,7 @@ EDIT = frozenset({"view", "add", "change"})
 REMOVE = EDIT | {"delete"}
 
 # What each role may do to a kind of row; a kind that is not named can only be looked at.
-DAILY_WORK = frozenset({"contact", "appointment", "stafftask"})
+DAILY_WORK = frozenset({"contact", "appointment", "stafftask", "conversation"})
 CLINIC_SETUP = frozenset(
     {
         "provider",
@@ -27,6 +27,7 @@ CLINIC_SETUP = frozenset(
         "messagetemplate",
         "whatsapptemplate",
         "messagingpolicy",
+        "replysettings",
         "transferdestination",
         "callsettings",
     }
