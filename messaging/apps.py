@@ -9,9 +9,11 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import monitored, readiness_checks
+        from messaging.bulk_acts import BULK_ACT
         from messaging.delivery import SMS_DELIVERY
         from voxanne.durable.registry import register
 
         register(SMS_DELIVERY)
+        register(BULK_ACT)
         monitored.register()
         readiness_checks.register()

@@ -98,7 +98,7 @@ def status_callback_url(message_id: UUID) -> str:
 def record_try(message: Message, try_id: UUID, answer: Answer) -> None:
     """Completes the try's row, also when its claim was lost meanwhile; a carrier's opt-out enters the ledger, and a
     fault of the whole account holds the clinic's other texts back."""
-    tries.end(try_id, answer)
+    tries.end(try_id, answer, message.body)
     pauses.pause_for(message.org_id, answer)
     if answer.outcome is TryOutcome.OPTED_OUT:
         consent.record_carrier_block(message)

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
+from messaging.provider_copies import copy_of_answer, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
 from voxanne.durable.work import STOPPED
 from voxanne.statements import Statement
@@ -29,8 +30,10 @@ WITH clinic AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = %(message)s AND finished_at IS NULL
 ), begun AS (
-    INSERT INTO delivery_attempts (id, org_id, message_id, started_at, outcome, error, provider_sid, created_at)
-    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(now)s FROM clinic WHERE NOT opted_out AND paused = ''
+    INSERT INTO delivery_attempts
+        (id, org_id, message_id, started_at, outcome, error, provider_sid, request, created_at)
+    SELECT %(id)s, %(org)s, %(message)s, %(now)s, '', '', '', %(request)s::jsonb, %(now)s
+    FROM clinic WHERE NOT opted_out AND paused = ''
     RETURNING id
 ), first AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
@@ -40,7 +43,8 @@ SELECT plan_version, opted_out, paused, (SELECT id FROM begun) FROM clinic
 """)
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_status = %(http_status)s,
-       error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s
+       error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s,
+       answer = %(answer)s::jsonb
 WHERE id = %(id)s
 """)
 
@@ -60,7 +64,7 @@ def begin(message: Message) -> Begun:
     """Writes a new try down, if one may be made; one that never ended belonged to a worker that stopped."""
     values = {
         "id": new_id(), "message": message.pk, "org": message.org_id, "recipient": message.recipient,
-        "sender": message.sender, "now": timezone.now(), "stopped": STOPPED,
+        "sender": message.sender, "now": timezone.now(), "stopped": STOPPED, "request": copy_of_request(message),
     }  # fmt: skip
     row = BEGIN.row(values)
     assert row is not None
@@ -75,12 +79,13 @@ def forget(message: Message, try_id: UUID) -> None:
         Message.objects.filter(pk=message.pk).update(first_attempted_at=None)
 
 
-def end(try_id: UUID, answer: Answer) -> None:
-    """Completes a try with what came of it."""
+def end(try_id: UUID, answer: Answer, said_to_patient: str = "") -> None:
+    """Completes a try with what came of it; the words ``said_to_patient`` are kept out of the copy of the answer."""
     END.run(
         {
             "id": try_id, "now": timezone.now(), "outcome": answer.outcome.value, "http_status": answer.http_status,
             "error_code": answer.error_code, "error": answer.error, "sid": answer.sid,
+            "answer": copy_of_answer(answer, said_to_patient),
         }
     )  # fmt: skip
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from messaging.admin import contacts, messages, senders, staff_tasks, wording
+from messaging.admin import bulk_acts, contacts, messages, senders, staff_tasks, undelivered, wording
 
-__all__ = ["contacts", "messages", "senders", "staff_tasks", "wording"]
+__all__ = ["bulk_acts", "contacts", "messages", "senders", "staff_tasks", "undelivered", "wording"]

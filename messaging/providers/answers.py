@@ -20,7 +20,8 @@ class TryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One try's outcome; ``retry_after`` in seconds when the provider named one."""
+    """One try's outcome; ``retry_after`` in seconds when the provider named one. ``said`` is the provider's own
+    sentence, which may name people: only a masked copy of it is kept (``messaging/provider_copies.py``)."""
 
     outcome: TryOutcome
     sid: str = ""
@@ -29,6 +30,7 @@ class Answer:
     error_code: int | None = None
     error: str = ""
     retry_after: float | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

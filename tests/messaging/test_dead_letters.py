@@ -13,7 +13,7 @@ from django.utils import timezone
 import messaging
 from messaging.models import Message
 from tests.staff.rows import dead_letter, furnish
-from tests.staff.test_dead_letters import YES
+from tests.staff.test_dead_letters import WHY
 from voxanne.tenancy.models import AuditEntry
 from voxanne.tenancy.scope import platform_scope
 
@@ -41,7 +41,7 @@ def test_staff_and_operations_redrive_alike(client: Client, elm: Any) -> None:
     with platform_scope("test data"):
         given = {"unknown_since": then, "first_empty_list_at": then}
         pressed, asked = (dead_letter(furnished, **given) for _ in range(2))
-    client.post(BY_PAGE.format(pressed.pk), YES)
+    client.post(BY_PAGE.format(pressed.pk), WHY)
     assert Client().post(BY_ADDRESS.format(asked.pk)).status_code == 200
     with platform_scope("check"):
         rows = Message.objects.filter(pk__in=[pressed.pk, asked.pk]).values_list(*CHANGED)

@@ -27,6 +27,11 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # takes no subscrip
     def there_are_more(self) -> bool:
         return self._counted > COUNTED_UP_TO
 
+    @property
+    def told(self) -> str:
+        """How many there are, in words: "1,000+" where they were not counted further."""
+        return f"{self.count:,}{'+' if self.there_are_more else ''}"
+
     @cached_property
     def _counted(self) -> int:
         rows = self.object_list

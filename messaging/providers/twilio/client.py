@@ -133,6 +133,7 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             error_code=code if code is not None and code >= SMALLEST_CODE else None,
             error=outcomes.spoken_reason(code),
             retry_after=retry_after,
+            said=str(getattr(error, "msg", "") or getattr(error, "detail", "") or ""),
         )
     kind = type(error).__name__
     if outcome is TryOutcome.NEVER_CONNECTED:
