@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from messaging.admin import bulk_acts, contacts, messages, senders, staff_tasks, undelivered, wording
+from messaging.admin import bulk_acts, contacts, held_up, messages, senders, staff_tasks, undelivered, wording
 
-__all__ = ["bulk_acts", "contacts", "messages", "senders", "staff_tasks", "undelivered", "wording"]
+__all__ = ["bulk_acts", "contacts", "held_up", "messages", "senders", "staff_tasks", "undelivered", "wording"]

@@ -19,6 +19,13 @@ from voxanne.staff.filters import OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import Organization
 
+# How an opt-out came to us.
+SOURCES = {
+    "keyword": "By a text, such as STOP",
+    "carrier": "Told by the carrier",
+    "staff": "Entered by staff",
+}
+
 
 class ContactForm(ClinicForm):
     """A number is read in the clinic's country and kept as E.164, so that one person is one contact."""
@@ -77,10 +84,10 @@ class ContactAdmin(ClinicAdmin):
 
 @admin.register(OptOut)
 class OptOutAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("When", "created_at"), "recipient_masked", "wish", "source")
+    list_display = (clock("When", "created_at"), "recipient_masked", "wish", "source_told")
     list_filter = (("org", OfClinic), ("created_at", WholeDays), "opted_out")
     ordering = ("-created_at",)
-    readonly_fields = ("recipient_masked", "wish")
+    readonly_fields = ("recipient_masked", "wish", "source_told")
 
     @shown("Recipient")
     def recipient_masked(self, line: OptOut) -> str:
@@ -91,4 +98,8 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
         return label("No texts", "warning") if line.opted_out else label("Texts again", "success")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("created_at", whole_or_masked(request, obj, "recipient"), "sender", "wish", "source")
+        return ("created_at", whole_or_masked(request, obj, "recipient"), "sender", "wish", "source_told")
+
+    @shown("How", ordering="source")
+    def source_told(self, line: OptOut) -> str:
+        return SOURCES.get(line.source, line.source)

@@ -183,6 +183,7 @@ def _item(title: str, icon: str, kind: str, *, badge: str | None = None) -> dict
     item = {
         "title": title,
         "icon": icon,
+        "kind": kind,
         "link": reverse_lazy(f"admin:{kind}_changelist"),
         "permission": _may_open(kind),
         "active": lambda request: request.path.startswith(reverse(f"admin:{kind}_changelist")),
