@@ -53,6 +53,11 @@ def copy_of_answer(answer: Answer, said_to_patient: str) -> str | None:
     return json.dumps(known) if known else None
 
 
+def copy_of_later_word(status: str, code: int | None) -> str:
+    """What a receipt, or the provider's list, said of the text later, as JSON to add to the answer."""
+    return json.dumps({"then": status, "thenCode": code} if code is not None else {"then": status})
+
+
 def _masked_sender(sender: str) -> str:
     """A number masked; a messaging service's SID names nobody."""
     return mask_phone(sender) if NUMBER.fullmatch(sender) else sender

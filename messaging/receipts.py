@@ -115,9 +115,10 @@ def settlement_of(message: Message, receipt: Receipt) -> Settlement:
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )
     pausing = partial(pauses.pause_for_code, message.org_id, receipt.error_code)
-    return Settlement(
+    died = Settlement(
         MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
     )
+    return died.also(partial(tries.note_bad_end, message, receipt.sid, receipt.status, receipt.error_code))
 
 
 def _good_word(receipt: Receipt, columns: dict[str, Any]) -> Settlement:

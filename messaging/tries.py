@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
-from messaging.provider_copies import copy_of_answer, copy_of_request
+from messaging.provider_copies import copy_of_answer, copy_of_later_word, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
 from voxanne.durable.work import STOPPED
 from voxanne.statements import Statement
@@ -46,6 +46,11 @@ UPDATE delivery_attempts SET finished_at = %(now)s, outcome = %(outcome)s, http_
        error_code = %(error_code)s, error = %(error)s, provider_sid = %(sid)s,
        answer = %(answer)s::jsonb
 WHERE id = %(id)s
+""")
+
+LATER = Statement("""
+UPDATE delivery_attempts SET answer = coalesce(answer, '{}'::jsonb) || %(later)s::jsonb
+WHERE org_id = %(org)s AND message_id = %(message)s AND provider_sid = %(sid)s
 """)
 
 
@@ -102,6 +107,13 @@ def note_sid(message: Message, sid: str) -> None:
     if newest is not None:
         newest.provider_sid = sid
         newest.save(update_fields=["provider_sid"])
+
+
+def note_bad_end(message: Message, sid: str, status: str, code: int | None) -> None:
+    """Adds what a later word of the provider's said to the copy of its answer, on the try whose SID it is."""
+    LATER.run(
+        {"org": message.org_id, "message": message.pk, "sid": sid, "later": copy_of_later_word(status, code)}
+    )
 
 
 def taken_sids(sids: Iterable[str]) -> set[str]:

@@ -45,5 +45,7 @@ def answer_in_words(attempt: DeliveryAttempt) -> str:
     told += [str(kept["status"])] if "status" in kept else []
     told += [str(kept["sid"])] if "sid" in kept else []
     told += [f"try again after {kept['retryAfter']:g} s"] if "retryAfter" in kept else []
+    told += [f"then {kept['then']}"] if "then" in kept else []
+    told += [f"code {kept['thenCode']}"] if "thenCode" in kept else []
     said = f": “{kept['said']}”" if "said" in kept else ""
     return ", ".join(told) + said or NOTHING
