@@ -172,7 +172,8 @@ class MessageAdmin(DeadLetterActs, ReadOnly, ClinicAdmin):
         name = message.contact.name if message.contact else ""
         if not name:
             return mask(message.recipient)
-        return format_html('{}<br><span class="staff-quiet">{}</span>', name, mask(message.recipient))
+        told = '<div class="staff-cell"><span class="staff-name">{}</span><br><span class="staff-quiet">{}</span></div>'
+        return format_html(told, name, mask(message.recipient))
 
     @shown("To")
     def recipient_masked(self, message: Message) -> str:

@@ -135,7 +135,8 @@ class DeadLetterAdmin(MessageAdmin):
         told = reason(message)
         if message.error_code is None or str(message.error_code) in told:
             return told
-        return format_html('{} <span class="staff-quiet">Code {}</span>', told, message.error_code)
+        sentence = '<div class="staff-cell">{} <span class="staff-quiet">Code {}</span></div>'
+        return format_html(sentence, told, message.error_code)
 
     @shown("Sending again")
     def chance_badge(self, message: DeadLetter) -> SafeString:

@@ -23,7 +23,7 @@ NO_CODE = "none"
 WITHOUT_CODE = "Given up without a code of the provider's; each text's own page says why."
 # Groups are counted over so many of the newest.
 MOST_GROUPED = 10_000
-MOST_GROUPS = 8
+MOST_GROUPS = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from voxanne.tenancy.scope import org_scope, platform_scope
 
 LANDLINE = "+14155550177"
 PATIENTS = {"+14155550142": "Sam Okafor", "+14155550143": "Dana Ruiz", "+14155550144": "Lena Novak"}
+CARRIER = spoken_reason(30008)
+ROWS = "#result_list tbody"
 WORDS = "Elm Street: you are booked for Tuesday at nine."
 
 
@@ -81,64 +83,75 @@ def died(clinic: Clinic, twilio: RunningSandbox) -> dict[str, UUID]:
     return texts
 
 
-def test_texts_that_died_are_understood_mended_and_sent_again(
-    page: Page, live_server: Any, clinic: Clinic, twilio: RunningSandbox, died: dict[str, UUID]
-) -> None:
-    sign_in(page, str(live_server), "elm-street-manager")
+def find_those_with_one_reason(page: Page) -> None:
     menu = page.get_by_role("link", name="Undelivered texts")
     expect(menu.first).to_contain_text("4")
     menu.first.click()
-    rows = page.locator("#result_list tbody")
-    expect(rows).to_have_count(4)
+    expect(page.locator(ROWS)).to_have_count(4)
+    page.get_by_role("link", name=f"{CARRIER} (30008)").click()
+    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page.locator(ROWS).first).to_contain_text("May help")
 
-    # By reason: three have one in common.
-    carrier = spoken_reason(30008)
-    page.get_by_role("link", name=f"{carrier} (30008)").click()
-    expect(rows).to_have_count(3)
-    expect(rows.first).to_contain_text("May help")
 
-    # Why: what was asked of Twilio and what it answered, and nobody's number or words.
-    page.locator("#result_list tbody a").first.click()
+def read_why(page: Page, clinic: Clinic) -> None:
+    """What was asked of Twilio and what it answered; nobody's number, and no words."""
+    page.locator(f"{ROWS} a").first.click()
     main = page.get_by_role("main")
-    expect(main).to_contain_text(carrier)
+    expect(main).to_contain_text(CARRIER)
     expect(main).to_contain_text("What stood in its way may have passed by now.")
     tries = page.locator("#tries-group")
     expect(tries).to_contain_text("characters in 1 segment (GSM-7)")
     expect(tries).to_contain_text("HTTP 201")
-    expect(tries).to_contain_text(f"from •••{clinic.number[-4:]}")
     expect(tries).to_contain_text("then undelivered, code 30008")
+    expect(tries).to_contain_text(f"from •••{clinic.number[-4:]}")
     assert "4155550" not in tries.inner_text()
     assert "booked" not in tries.inner_text()
 
-    # The carrier has mended it; one is tried first.
-    twilio.control("/faults", method="DELETE")
+
+def send_this_one_again(page: Page, why: str) -> None:
     page.get_by_role("link", name="Send again").click()
     dialog = page.get_by_role("dialog", name="Send this text again?")
-    dialog.get_by_label("Reason").fill("The carrier says it is mended")
+    dialog.get_by_label("Reason").fill(why)
     dialog.get_by_role("button", name="Yes, send it again").click()
     expect(page.get_by_text("The text waits to be sent again.")).to_be_visible()
+
+
+def send_all_again(page: Page, number: int, why: str) -> None:
+    page.get_by_role("link", name=f"Send all {number} again").click()
+    expect(page.get_by_role("heading", name="Send all of these again?").first).to_be_visible()
+    page.get_by_label("Reason").fill(why)
+    page.get_by_role("button", name="Yes, send them again").click()
+
+
+def test_texts_that_died_are_understood_mended_and_sent_again(
+    page: Page, live_server: Any, clinic: Clinic, twilio: RunningSandbox, died: dict[str, UUID]
+) -> None:
+    sign_in(page, str(live_server), "elm-street-manager")
+    find_those_with_one_reason(page)
+    read_why(page, clinic)
+
+    # The carrier has mended it; one is tried first, and its page shows that it arrives.
+    twilio.control("/faults", method="DELETE")
+    send_this_one_again(page, "The carrier says it is mended")
     work_off(SMS_DELIVERY)
     settled(twilio, clinic, "delivered", *["dead_letter"] * 3)
     page.reload()
+    main = page.get_by_role("main")
     expect(main).to_contain_text("It arrived.")
     expect(page.get_by_role("link", name="Send again")).to_have_count(0)
 
-    # Then all others with that reason, the landline left out.
+    # Then all others with that reason, the landline left out. Their page looks again by itself.
     page.goto(f"{live_server}/admin/messaging/deadletter/?why=30008")
-    page.get_by_role("link", name="Send all 2 again").click()
-    expect(page.get_by_role("heading", name="Send all of these again?").first).to_be_visible()
-    page.get_by_label("Reason").fill("The first one arrived")
-    page.get_by_role("button", name="Yes, send them again").click()
+    send_all_again(page, 2, "The first one arrived")
     expect(main).to_contain_text("0 of 2 (0 %)")
     work_off(BULK_ACT)
-    # The page looks again by itself.
     expect(main).to_contain_text("2 of 2 (100 %)")
     work_off(SMS_DELIVERY)
     settled(twilio, clinic, "dead_letter", *["delivered"] * 3)
     page.goto(f"{live_server}/admin/messaging/deadletter/")
-    expect(rows).to_have_count(1)
-    expect(rows.first).to_contain_text("Will not help")
-    expect(rows.first).to_contain_text("Priya Shah")
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator(ROWS).first).to_contain_text("Will not help")
+    expect(page.locator(ROWS).first).to_contain_text("Priya Shah")
 
     with platform_scope("check"):
         reasons = sorted(AuditEntry.objects.filter(action="message.redrive").values_list("reason", flat=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ import messaging
 from messaging.models import Message
 from tests.staff.rows import dead_letter, furnish
 from tests.staff.test_dead_letters import WHY
-from voxanne.tenancy.models import AuditEntry
+from voxanne.tenancy.models import AuditEntry, User
 from voxanne.tenancy.scope import platform_scope
 
 CHANGED = ("state", "attempts", "error_code", "dead_lettered_at", "unknown_since", "first_empty_list_at")
@@ -51,3 +52,22 @@ def test_staff_and_operations_redrive_alike(client: Client, elm: Any) -> None:
             (elm.staff["manager"], f"sms_delivery_log:{pressed.pk}"),
             (None, f"sms_delivery_log:{asked.pk}"),
         ]
+
+
+@pytest.mark.django_db
+def test_an_operators_session_redrives_in_the_operators_name(elm: Any) -> None:
+    furnished = furnish(elm)
+    operator = User.objects.create_superuser("operator", password="correct horse battery")
+    client = Client()
+    client.force_login(operator, backend="voxanne.tenancy.permissions.MembershipBackend")
+    with platform_scope("test data"):
+        by_session, by_token = (dead_letter(furnished) for _ in range(2))
+    client.post(BY_ADDRESS.format(by_session.pk))
+    token = {"Authorization": f"Bearer {settings.MONITORING_TOKEN}"}
+    client.post(BY_ADDRESS.format(by_token.pk), headers=token)
+    with platform_scope("check"):
+        trail = dict(AuditEntry.objects.filter(action="message.redrive").values_list("subject", "actor"))
+    assert trail == {
+        f"sms_delivery_log:{by_session.pk}": operator.pk,
+        f"sms_delivery_log:{by_token.pk}": None,
+    }
