@@ -14,6 +14,7 @@ from django.utils import timezone
 from messaging.models import Message
 from messaging.provider_copies import copy_of_answer, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
+from messaging.receipts import Receipt, apply_receipt
 from tests.messaging.desk import PATIENT, Desk
 
 WORDS = "Elm Street: you are booked for Tue 1 Dec at 10:00. Reply STOP to opt out."
@@ -115,3 +116,19 @@ def test_the_copies_cost_no_statement_of_their_own(desk: Desk) -> None:
     with CaptureQueriesContext(connection) as asked:
         desk.send(text)
     assert not [query for query in asked.captured_queries if "delivery_attempts" in query["sql"]]
+
+
+@pytest.mark.django_db
+def test_a_later_word_that_it_did_not_arrive_stands_with_the_answer(desk: Desk) -> None:
+    text = desk.write(WORDS)
+    desk.send(text)
+    sid = desk.now(text).provider_sid
+    apply_receipt(desk.clinic.id, text.pk, Receipt(sid, "undelivered", 30005))
+    (one,) = desk.tries(text)
+    assert one.answer == {
+        "http": 201,
+        "sid": sid,
+        "status": "queued",
+        "then": "undelivered",
+        "thenCode": 30005,
+    }

@@ -313,8 +313,10 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
 
 def test_only_people_of_ones_own_clinic_are_named(elms: Furnished, oaks: Furnished, sign_in: SignIn) -> None:
     page = read(sign_in(elms.clinic.staff["receptionist"]))
-    assert "elm-street" in page
-    assert "oak-road" not in page
+    note = page.split('class="staff-note"')[1].split("</p>")[0]
+    assert f"{elms.mark} (manager), {elms.mark} (owner)" in note
+    assert "receptionist" not in note
+    assert oaks.mark not in note
 
 
 # The file
