@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ WITHOUT_CODE = "Given up without a code of the provider's; each text's own page 
 # Groups are counted over so many of the newest.
 MOST_GROUPED = 10_000
 MOST_GROUPS = 6
+MOST_REASONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class ByReason(DropdownFilter):
     parameter_name = "why"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        dead = Message.objects.filter(state=MessageState.DEAD_LETTER).order_by()
-        counted = newest(dead).values_list("error_code").annotate(number=Count("pk")).order_by("-number")
-        return [(value_of(code), reason_of(code)) for code, _ in counted[:50]]
+        dead = Message.objects.filter(state=MessageState.DEAD_LETTER)
+        counted = Counter(newest(dead).values_list("error_code", flat=True))
+        return [(value_of(code), reason_of(code)) for code, _ in counted.most_common(MOST_REASONS)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         asked = self.value()
@@ -86,9 +88,9 @@ def reason_of(code: int | None) -> str:
 
 
 def newest(dead: QuerySet[Any]) -> QuerySet[Any]:
-    """The newest of these, as many as are grouped."""
-    chosen = dead.order_by("-dead_lettered_at").values("pk")[:MOST_GROUPED]
-    return Message.objects.filter(pk__in=chosen).order_by()
+    """The newest of these, as many as are grouped. Read as they are and counted here: for the database, to group what
+    it first cuts short costs more."""
+    return dead.order_by("-dead_lettered_at").select_related(None)[:MOST_GROUPED]
 
 
 class UndeliveredList(CappedChangeList):
@@ -111,22 +113,27 @@ class UndeliveredList(CappedChangeList):
             self.groupings = [grouping for grouping in self._grouped(request) if grouping.groups]
 
     def _grouped(self, request: HttpRequest) -> list[Grouping]:
-        rows = newest(self.queryset)
-        reasons = self._groups(rows, "error_code", "why", lambda code: (value_of(code), reason_of(code)))
-        kinds = self._groups(rows, "kind", "kind__exact", lambda kind: (kind, str(MessageKind(kind).label)))
+        rows = list(newest(self.queryset).values_list("error_code", "kind", "org_id"))
+        reasons = self._groups(
+            "why", Counter(code for code, _, _ in rows), lambda code: (value_of(code), reason_of(code))
+        )
+        kinds = self._groups(
+            "kind__exact", Counter(kind for _, kind, _ in rows), lambda kind: (kind, MessageKind(kind).label)
+        )
         found = [Grouping("By reason", reasons), Grouping("By kind", kinds)]
         if people.sole_clinic(request) is None:
-            names = dict(Organization.objects.values_list("pk", "name"))
-            clinics = self._groups(
-                rows, "org_id", "org__id__exact", lambda pk: (str(pk), names.get(pk, "A clinic"))
-            )
-            found.insert(1, Grouping("By clinic", clinics))
+            clinics = Counter(org_id for _, _, org_id in rows)
+            names = dict(Organization.objects.filter(pk__in=clinics).values_list("pk", "name"))
+            listed = self._groups("org__id__exact", clinics, lambda pk: (str(pk), names.get(pk, "A clinic")))
+            found.insert(1, Grouping("By clinic", listed))
         return found
 
-    def _groups(self, rows: QuerySet[Any], column: str, parameter: str, told: Any) -> list[Group]:
-        counted = rows.values_list(column).annotate(number=Count("pk")).order_by("-number")[:MOST_GROUPS]
-        return [
-            Group(number, text, self.get_query_string({parameter: value}, ["p"]))
-            for key, number in counted
-            for value, text in (told(key),)
-        ]
+    def _groups(
+        self, parameter: str, counted: Counter[Any], told: Callable[[Any], tuple[str, str]]
+    ) -> list[Group]:
+        """The biggest ones; ``told`` says of each key the filter's value and the words."""
+        found = []
+        for key, number in counted.most_common(MOST_GROUPS):
+            value, text = told(key)
+            found.append(Group(number, text, self.get_query_string({parameter: value}, ["p"])))
+        return found
