@@ -312,7 +312,7 @@ class BulkAct(DurableWork):
         indexes: ClassVar = [
             models.Index(fields=["org", "-created_at"], name="idx_message_bulk_acts_org"),
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["state", "next_attempt_at"],
                 name="idx_message_bulk_acts_live",
                 condition=Q(state__in=["queued", "working"]),
             ),

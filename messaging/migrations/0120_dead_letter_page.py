@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'bulk acts on texts',
                 'db_table': 'message_bulk_acts',
                 'ordering': ('-created_at',),
-                'indexes': [models.Index(fields=['org', '-created_at'], name='idx_message_bulk_acts_org'), models.Index(condition=models.Q(('state__in', ['queued', 'working'])), fields=['next_attempt_at'], name='idx_message_bulk_acts_live')],
+                'indexes': [models.Index(fields=['org', '-created_at'], name='idx_message_bulk_acts_org'), models.Index(condition=models.Q(('state__in', ['queued', 'working'])), fields=['state', 'next_attempt_at'], name='idx_message_bulk_acts_live')],
                 'constraints': [models.UniqueConstraint(fields=('org', 'asked_key'), name='one_bulk_act_a_page')],
             },
         ),
