@@ -9,11 +9,13 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import monitored, readiness_checks, silent
+        from messaging.bulk_acts import BULK_ACT
         from messaging.delivery import SMS_DELIVERY
         from monitoring.schedule import register_periodic
         from voxanne.durable.registry import register
 
         register(SMS_DELIVERY)
+        register(BULK_ACT)
         register_periodic(silent.JOB, "messaging.tasks.ask_for_receipts", silent.EVERY_SECONDS)
         monitored.register()
         readiness_checks.register()

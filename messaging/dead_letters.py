@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from uuid import UUID
 
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,6 +23,8 @@ from voxanne.tenancy.scope import org_scope, scope_at_hand
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
 FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
 
+# As a message's ``priority`` has it: what is asked for now goes first.
+BULK_PRIORITY = 2
 
 # Work that wore out its workers is given up without a moment of its own.
 GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")
@@ -72,6 +76,39 @@ def discard(message: Message, *, reason: str, actor: User | None) -> bool:
             return False
         _record(message, "message.discard", reason, actor)
     return True
+
+
+def redrive_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:
+    """``redrive`` for many at once, of one clinic: how many this call put back. They wait behind what was asked for
+    now, and no worker is woken for each: sweepers find them. Inside the clinic's scope."""
+    fresh = work.afresh(Message, {**FRESH, "priority": BULK_PRIORITY})
+    still_useful = Q(expires_at__gt=timezone.now())
+    moved = work.move_many(
+        Message, org_id, message_ids, fresh, source=MessageState.DEAD_LETTER, only=still_useful
+    )
+    _record_many(org_id, moved, "message.redrive", reason, actor_id)
+    return len(moved)
+
+
+def discard_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:
+    """``discard`` for many at once, of one clinic: how many this call gave up. Inside the clinic's scope."""
+    given_up = Settlement(MessageState.CANCELED, uses_attempt=False, columns={"last_error": F("last_error")})
+    moved = work.move_many(Message, org_id, message_ids, given_up, source=MessageState.DEAD_LETTER)
+    _record_many(org_id, moved, "message.discard", reason, actor_id)
+    return len(moved)
+
+
+def _record_many(org_id: UUID, pks: Iterable[UUID], act: str, reason: str, actor_id: int | None) -> None:
+    AuditEntry.objects.bulk_create(
+        AuditEntry(
+            org_id=org_id,
+            actor_id=actor_id,
+            action=act,
+            subject=f"{Message._meta.db_table}:{pk}",
+            reason=reason,
+        )
+        for pk in pks
+    )
 
 
 def _record(message: Message, act: str, reason: str, actor: User | None) -> None:

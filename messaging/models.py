@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast
 
+from messaging.bulk_states import BULK_LIFECYCLE, BulkState
 from messaging.channels import Channel
 from messaging.conversation.models import Conversation, ReplySettings
 from messaging.states import LIFECYCLE, MessageKind, MessageState, TaskKind
@@ -177,6 +178,9 @@ class DeliveryAttempt(Owned):
     channel = models.CharField(
         max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
     )
+    # Made by messaging/provider_copies.py: no words of the text, numbers masked. They go when the try goes.
+    request = models.JSONField(null=True, blank=True)
+    answer = models.JSONField(null=True, blank=True)
 
     class Meta:
         db_table = "delivery_attempts"
@@ -440,3 +444,57 @@ class StaffTask(Owned):
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+
+class DeadLetter(Message):
+    """A message as the people see it who look after those that were given up: a page of its own, no table."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "undelivered text"
+
+
+class BulkAct(DurableWork):
+    """What one person asked to be done to many dead letters of a clinic: worked off in steps, in the background.
+
+    ``chosen`` are the messages as they were shown; of them the first ``handled`` have had their turn, ``changed`` by
+    it. The fates of those from ``judged`` on are watched: where they die again, the rest is left alone.
+    """
+
+    lifecycle = BULK_LIFECYCLE
+
+    class Act(models.TextChoices):
+        REDRIVE = "redrive", "Send again"
+        DISCARD = "discard", "Discard"
+
+    act = models.CharField(max_length=10, choices=Act.choices)
+    state = models.CharField(max_length=20, choices=BulkState.choices, default=BulkState.QUEUED)
+    reason = models.CharField(max_length=200)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_key = models.UUIDField(help_text="Of the page that asked: pressed twice, it is done once.")
+    chosen = ArrayField(models.UUIDField())
+    handled = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    judged = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "message_bulk_acts"
+        ordering = ("-created_at",)
+        verbose_name = "bulk act on texts"
+        verbose_name_plural = "bulk acts on texts"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["org", "asked_key"], name="one_bulk_act_a_page"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["org", "-created_at"], name="idx_message_bulk_acts_org"),
+            models.Index(
+                fields=["state", "next_attempt_at"],
+                name="idx_message_bulk_acts_live",
+                condition=Q(state__in=["queued", "working"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_act_display()

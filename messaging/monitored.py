@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from messaging.bulk_acts import forget_old_acts
 from messaging.queue_health import get_sms_delivery_stats, messages_by_state
 from messaging.retention import cleanup_old_sms_delivery_logs
 from messaging.silent import never_told
@@ -35,3 +36,4 @@ def register() -> None:
     register_threshold("text delivery", delivery_share)
     register_retention("sms_delivery_log", cleanup_old_sms_delivery_logs)
     register_retention("staff_tasks", forget_what_was_seen_to)
+    register_retention("message_bulk_acts", forget_old_acts)

@@ -26,6 +26,7 @@ from monitoring.access import monitoring_access
 from monitoring.errors import error_response
 from monitoring.listing import LimitUnclear, limit_of
 from monitoring.masking import mask_phone, mask_text
+from voxanne.tenancy.models import User
 
 RECENT = 10
 DEFAULT_LIMIT = 100
@@ -110,7 +111,7 @@ def _dead_letter(message: Message) -> dict[str, Any]:
 @require_POST
 def sms_retry_dead_letter(request: HttpRequest, message_id: UUID) -> JsonResponse:
     """Puts one dead letter back in the queue; 404 for an unknown message, 409 for one that is not dead."""
-    match redrive(message_id, reason="Redriven through the monitoring address."):
+    match redrive(message_id, reason="Redriven through the monitoring address.", actor=_operator(request)):
         case Redriven.DONE:
             return JsonResponse(
                 {"success": True, "messageId": str(message_id), "status": MessageState.QUEUED.value}
@@ -125,3 +126,10 @@ def sms_retry_dead_letter(request: HttpRequest, message_id: UUID) -> JsonRespons
             return error_response(
                 409, "not_dead_lettered", "The message is not a dead letter, or not any more."
             )
+
+
+def _operator(request: HttpRequest) -> User | None:
+    """The platform operator whose session lets them in; None for a token, which is nobody's."""
+    person = getattr(request, "user", None)
+    by_token = "Authorization" in request.headers
+    return person if isinstance(person, User) and not by_token else None

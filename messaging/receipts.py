@@ -133,9 +133,10 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     if wait is not None:
         reason += resending.NO_TIME
     pausing = partial(_pause_for, message, receipt.error_code)
-    return Settlement(
+    died = Settlement(
         MessageState.DEAD_LETTER, uses_attempt=False, columns=columns, error=reason, record=pausing
     )
+    return died.also(partial(tries.note_bad_end, message, receipt.sid, receipt.status, receipt.error_code))
 
 
 def _once_more(

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
+from messaging.provider_copies import copy_of_answer, copy_of_later_word, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
 from voxanne.durable.work import STOPPED
 from voxanne.statements import Statement
@@ -31,15 +32,16 @@ WITH clinic AS (
                             OR given.channel = 'sms' AND x.sender IN (clinic.number, clinic.messaging_service_sid))
                      ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
     FROM clinic, unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[],
-                        %(channels)s::text[])
-         AS given (id, message, recipient, sender, channel)
+                        %(channels)s::text[], %(requests)s::text[])
+         AS given (id, message, recipient, sender, channel, request)
 ), stopped AS (
     UPDATE delivery_attempts SET finished_at = %(now)s, outcome = 'lost', error = %(stopped)s
     WHERE org_id = %(org)s AND message_id = ANY(%(messages)s::uuid[]) AND finished_at IS NULL
 ), begun AS (
     INSERT INTO delivery_attempts
-        (id, org_id, message_id, channel, started_at, outcome, error, provider_sid, created_at)
-    SELECT wanted.id, %(org)s, wanted.message, wanted.channel, %(now)s, '', '', '', %(now)s FROM wanted, clinic
+        (id, org_id, message_id, channel, started_at, outcome, error, provider_sid, request, created_at)
+    SELECT wanted.id, %(org)s, wanted.message, wanted.channel, %(now)s, '', '', '', wanted.request::jsonb, %(now)s
+    FROM wanted, clinic
     WHERE NOT wanted.opted_out AND clinic.paused = ''
     RETURNING id, message_id
 ), first AS (
@@ -53,10 +55,17 @@ FROM clinic, wanted LEFT JOIN begun ON begun.id = wanted.id
 )
 END = Statement("""
 UPDATE delivery_attempts SET finished_at = %(now)s, outcome = given.outcome, http_status = given.http_status,
-       error_code = given.error_code, error = given.error, provider_sid = coalesce(nullif(given.sid, ''), provider_sid)
+       error_code = given.error_code, error = given.error,
+       provider_sid = coalesce(nullif(given.sid, ''), provider_sid), answer = given.answer::jsonb
 FROM unnest(%(ids)s::uuid[], %(outcomes)s::text[], %(http_statuses)s::smallint[], %(error_codes)s::integer[],
-            %(errors)s::text[], %(sids)s::text[]) AS given (id, outcome, http_status, error_code, error, sid)
+            %(errors)s::text[], %(sids)s::text[], %(answers)s::text[])
+     AS given (id, outcome, http_status, error_code, error, sid, answer)
 WHERE delivery_attempts.id = given.id
+""")
+
+LATER = Statement("""
+UPDATE delivery_attempts SET answer = coalesce(answer, '{}'::jsonb) || %(later)s::jsonb
+WHERE org_id = %(org)s AND message_id = %(message)s AND provider_sid = %(sid)s
 """)
 
 
@@ -80,6 +89,7 @@ def begin(messages: Sequence[Message]) -> list[Begun]:
         "messages": [message.pk for message in messages], "senders": [message.sender for message in messages],
         "channels": [message.channel for message in messages],
         "recipients": [message.recipient for message in messages],
+        "requests": [copy_of_request(message) for message in messages],
     }  # fmt: skip
     begun = {
         message_id: Begun(try_id, ClinicKey(org_id, plan_version), opted_out, paused)
@@ -98,16 +108,18 @@ def forget(tried: Mapping[UUID, Message]) -> None:
         Message.objects.filter(pk__in=first).update(first_attempted_at=None)
 
 
-def end(ended: Sequence[tuple[UUID, Answer]]) -> None:
-    """Completes tries with what came of each. A SID that a receipt told meanwhile stays, when the answer was lost."""
-    answers = [answer for _, answer in ended]
+def end(ended: Sequence[tuple[UUID, Answer, str]]) -> None:
+    """Completes tries with what came of each; the words said to the patient, which come third, are kept out of the copy
+    of the answer. A SID that a receipt told meanwhile stays, when the answer was lost."""
+    answers = [answer for _, answer, _ in ended]
     END.run(
         {
-            "now": timezone.now(), "ids": [try_id for try_id, _ in ended],
+            "now": timezone.now(), "ids": [try_id for try_id, _, _ in ended],
             "outcomes": [answer.outcome.value for answer in answers],
             "http_statuses": [answer.http_status for answer in answers],
             "error_codes": [answer.error_code for answer in answers],
             "errors": [answer.error for answer in answers], "sids": [answer.sid for answer in answers],
+            "answers": [copy_of_answer(answer, words) for _, answer, words in ended],
         }
     )  # fmt: skip
 
@@ -136,6 +148,13 @@ def is_only_one_out(message: Message) -> bool:
     is word of that try."""
     out = message.tries.filter(provider_sid="", outcome__in=("", TryOutcome.LOST.value))
     return out.count() == 1
+
+
+def note_bad_end(message: Message, sid: str, status: str, code: int | None) -> None:
+    """Adds what a later word of the provider's said to the copy of its answer, on the try whose SID it is."""
+    LATER.run(
+        {"org": message.org_id, "message": message.pk, "sid": sid, "later": copy_of_later_word(status, code)}
+    )
 
 
 def taken_sids(sids: Iterable[str]) -> set[str]:

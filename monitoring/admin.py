@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.utils import timezone
@@ -22,11 +22,12 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from monitoring.models import BreakerTransition, Heartbeat
 from voxanne.staff.clinic_admin import ListedPage, OperatorOnly, ReadOnly
-from voxanne.staff.columns import age, label, shown
+from voxanne.staff.columns import age, label, shown, utc_clock
 from voxanne.staff.filters import WholeDays
 
 # A periodic job this late is alerted on; its row says so as well.
 LATE = timedelta(minutes=5)
+STARTED, LAST = utc_clock("Started", "started_at"), utc_clock("Ran through", "last_at")
 CIRCUIT_TONES = {"closed": "success", "half_open": "warning", "open": "danger"}
 
 for stock in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
@@ -36,7 +37,9 @@ for stock in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, Cl
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnly, OperatorOnly, ListedPage):
-    list_display = ("job", "started_at", "last_at", age("Age", "last_at"), "alive")
+    list_display = ("job", STARTED, LAST, age("Age", "last_at"), "alive")
+    fields: ClassVar[Any] = ("job", STARTED, LAST, "alive")
+    readonly_fields: ClassVar[Any] = (STARTED, LAST, "alive")
     ordering = ("last_at",)
 
     @shown("State")
@@ -47,7 +50,7 @@ class HeartbeatAdmin(ReadOnly, OperatorOnly, ListedPage):
 
 @admin.register(BreakerTransition)
 class BreakerTransitionAdmin(ReadOnly, OperatorOnly, ListedPage):
-    list_display = ("at", "service", "org", "state_badge", "level", "shared")
+    list_display = (utc_clock("At", "at"), "service", "org", "state_badge", "level", "shared")
     list_select_related = ("org",)
     list_filter = ("service", "state", ("at", WholeDays))
     ordering = ("-at",)
@@ -74,7 +77,7 @@ class PeriodicTaskForm(StockPeriodicTaskForm):  # type: ignore[misc]
 class PeriodicTaskAdmin(OperatorOnly, StockPeriodicTaskAdmin, ListedPage):  # type: ignore[misc]
     form = PeriodicTaskForm
     date_hierarchy = None
-    list_display = ("name", "enabled", "scheduler", "last_run_at", "total_run_count")
+    list_display = ("name", "enabled", "scheduler", utc_clock("Last run", "last_run_at"), "total_run_count")
     list_filter = ("enabled", "one_off")
 
 

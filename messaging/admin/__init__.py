@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from messaging.admin import (
+    bulk_acts,
     contacts,
     conversations,
+    held_up,
     messages,
     senders,
     staff_tasks,
     texting_rules,
+    undelivered,
     whatsapp,
     wording,
 )
 
 __all__ = [
+    "bulk_acts",
     "contacts",
     "conversations",
+    "held_up",
     "messages",
     "senders",
     "staff_tasks",
     "texting_rules",
+    "undelivered",
     "whatsapp",
     "wording",
 ]

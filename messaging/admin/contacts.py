@@ -52,6 +52,15 @@ def takes_texts(contact: Contact) -> bool:
     return wish is None or not wish.opted_out
 
 
+# How an opt-out came to us.
+HEARD = {
+    consent.KEYWORD: "By a text, such as STOP",
+    consent.CARRIER: "Told by the carrier",
+    consent.STAFF: "Entered by staff",
+    consent.CARRIED_OVER: "Before the clinic's number changed",
+}
+
+
 class ContactForm(ClinicForm):
     """A number is read in the clinic's country and kept as E.164, so that one person is one contact."""
 
@@ -195,10 +204,10 @@ class ContactAdmin(ClinicAdmin):
 
 @admin.register(OptOut)
 class OptOutAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("When", "created_at"), "recipient_masked", "channel", "wish", "source")
+    list_display = (clock("When", "created_at"), "recipient_masked", "channel", "wish", "source_told")
     list_filter = (("org", OfClinic), ("created_at", WholeDays), "opted_out")
     ordering = ("-created_at",)
-    readonly_fields = ("recipient_masked", "channel", "wish")
+    readonly_fields = ("recipient_masked", "channel", "wish", "source_told")
 
     @shown("By")
     def channel(self, line: OptOut) -> str:
@@ -219,5 +228,9 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
             "channel",
             "sender",
             "wish",
-            "source",
+            "source_told",
         )
+
+    @shown("How", ordering="source")
+    def source_told(self, line: OptOut) -> str:
+        return HEARD.get(line.source, line.source)

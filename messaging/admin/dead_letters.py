@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from messaging.dead_letters import Redriven, discard, redrive
 from messaging.models import Message
+from messaging.redrive_chances import judge, sending_of
 from messaging.states import MessageState
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.people import person
@@ -19,9 +21,16 @@ MAY_DISCARD = "messaging.discard_message"
 MOST_COUNTED = 99
 
 REDRIVE = "The text is tried again as if it were new. Mend what kept it from arriving first, or it will end here again."
+REASON_KEPT = " Say why: it is kept in the audit trail."
 DISCARD = (
     "It will not be sent, and it no longer asks for attention. Tell the patient in another way if it matters."
 )
+
+
+def explain_redrive(request: HttpRequest, message: Message) -> str:
+    """What sending this text again would come to, as far as anybody can tell."""
+    judged = judge(message, sending_of([message.org_id])[message.org_id], timezone.now())
+    return f"{judged.why} {REDRIVE}{REASON_KEPT}"
 
 
 def is_dead(message: Message) -> bool:
@@ -40,13 +49,14 @@ class DeadLetterActs:
     @asks_about_row(
         "Send again",
         question="Send this text again?",
-        explanation=REDRIVE,
+        explanation=explain_redrive,
         yes="Yes, send it again",
         permission=MAY_REDRIVE,
+        form=WithReason,
         icon="replay",
     )
     def redrive(self, request: HttpRequest, message: Message, given: dict[str, Any]) -> Told:
-        match redrive(message.pk, actor=person(request)):
+        match redrive(message.pk, given["reason"], actor=person(request)):
             case Redriven.DONE:
                 return Told("The text waits to be sent again.")
             case Redriven.TOO_LATE:
@@ -75,15 +85,17 @@ class DeadLetterActs:
     @asks_about_rows(
         "Send selected again",
         question="Send these texts again?",
-        explanation=REDRIVE,
+        explanation=REDRIVE + REASON_KEPT,
         yes="Yes, send them again",
         permission=MAY_REDRIVE,
+        form=WithReason,
     )
     def redrive_selected(
         self, request: HttpRequest, messages: Sequence[Message], given: dict[str, Any]
     ) -> Told:
         actor = person(request)
-        done = sum(redrive(message.pk, actor=actor) is Redriven.DONE for message in messages)
+        why = given["reason"]
+        done = sum(redrive(message.pk, why, actor=actor) is Redriven.DONE for message in messages)
         return _told(
             done, len(messages), "to be sent again", "their time has passed, or they have gone out meanwhile"
         )

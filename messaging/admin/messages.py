@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
+from messaging.admin.provider_copies import answer_in_words, outcome_in_words, request_in_words
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
 from messaging.admin.unknown import FITS, UnknownActs, looked_up
@@ -56,16 +57,7 @@ CHANNEL_TONES = {"whatsapp": "success"}
 class DeliveryAttemptInline(ReadOnlyTabular):
     model = DeliveryAttempt
     verbose_name_plural = "tries"
-    fields = (
-        "started",
-        "took",
-        "channel",
-        "outcome_badge",
-        "http_status",
-        "error_code",
-        "error",
-        "provider_sid",
-    )
+    fields = ("started", "took", "channel", "outcome_told", "asked", "answered", "error")
     readonly_fields = fields
 
     @shown("Started")
@@ -79,13 +71,21 @@ class DeliveryAttemptInline(ReadOnlyTabular):
         return f"{(attempt.finished_at - attempt.started_at).total_seconds() * 1000:.0f} ms"
 
     @shown("Outcome")
-    def outcome_badge(self, attempt: DeliveryAttempt) -> str:
-        return str(attempt).replace("_", " ").capitalize()
+    def outcome_told(self, attempt: DeliveryAttempt) -> str:
+        return outcome_in_words(attempt)
+
+    @shown("What was asked")
+    def asked(self, attempt: DeliveryAttempt) -> str:
+        return request_in_words(attempt)
+
+    @shown("What the provider answered")
+    def answered(self, attempt: DeliveryAttempt) -> str:
+        return answer_in_words(attempt)
 
 
 @admin.register(Message)
 class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
-    list_display = (
+    list_display: Any = (
         clock("Written", "created_at"),
         "kind",
         "to_whom",
@@ -195,7 +195,8 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         name = message.contact.name if message.contact else ""
         if not name:
             return mask(message.recipient)
-        return format_html('{}<br><span class="staff-quiet">{}</span>', name, mask(message.recipient))
+        told = '<div class="staff-cell"><span class="staff-name">{}</span><br><span class="staff-quiet">{}</span></div>'
+        return format_html(told, name, mask(message.recipient))
 
     @shown("To")
     def recipient_masked(self, message: Message) -> str:
@@ -318,7 +319,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
 
 def texts_needing_attention(request: HttpRequest) -> Figure:
     number = counted(open_dead_letters())
-    url = f"{reverse('admin:messaging_message_changelist')}?state__exact=dead_letter"
+    url = reverse("admin:messaging_deadletter_changelist")
     note = "not delivered, waiting for a person" if number != "0" else "none was left undelivered"
     return Figure("Texts needing attention", number, note, url, alarming=number != "0")
 

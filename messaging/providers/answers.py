@@ -29,7 +29,8 @@ class Content:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One try's outcome; ``retry_after`` in seconds when the provider named one. ``outage``: the provider failed, not
-    the request (time-outs, broken and refused connections, 429, 5xx)."""
+    the request (time-outs, broken and refused connections, 429, 5xx). ``said`` is the provider's own sentence, which
+    may name people: only a masked copy of it is kept (``messaging/provider_copies.py``)."""
 
     outcome: TryOutcome
     sid: str = ""
@@ -39,6 +40,7 @@ class Answer:
     error: str = ""
     retry_after: float | None = None
     outage: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

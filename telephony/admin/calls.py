@@ -16,6 +16,7 @@ from bookings.states import AppointmentStatus
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.admin.recordings import player
+from telephony.admin.words import outcome_in_words, tool_in_words
 from telephony.models import Call, CallCommand, CallEvent, ToolInvocation
 from telephony.recordings.links import LISTEN
 from voxanne.staff import people
@@ -43,8 +44,16 @@ COMMAND_TONES = {"queued": "info", "sending": "info", "done": "success", "dead":
 class ToolInvocationInline(ReadOnlyTabular):
     model = ToolInvocation
     verbose_name_plural = "what the agent's tools did"
-    fields = ("at", "tool", "outcome", "answered")
+    fields = ("at", "tool_told", "outcome_told", "answered")
     readonly_fields = fields
+
+    @shown("Tool")
+    def tool_told(self, invocation: ToolInvocation) -> str:
+        return tool_in_words(invocation.tool)
+
+    @shown("Came to")
+    def outcome_told(self, invocation: ToolInvocation) -> str:
+        return outcome_in_words(invocation)
 
     @shown("When")
     def at(self, invocation: ToolInvocation) -> str:
@@ -157,7 +166,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
                 {"fields": ["outcome", "to_visit", "put_through", "tools", "sentiment", "in_short"]},
             ),
             ("What was said", {"fields": [*heard, "what_was_said"]}),
-            ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid"]}),
+            ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid", "ended_reason"]}),
         ]
 
     @shown("From")
@@ -178,11 +187,11 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     def why_it_ended(self, call: Call) -> str:
         if not call.ended_reason:
             return NOTHING
-        return f"{call.get_ended_group_display()} ({call.ended_reason})"
+        return call.get_ended_group_display()
 
     @shown("Tools used")
     def tools(self, call: Call) -> str:
-        return ", ".join(call.tools_used) or NOTHING
+        return ", ".join(map(tool_in_words, call.tools_used)) or NOTHING
 
     @shown("Came to")
     def came_to(self, call: Call) -> SafeString | str:
@@ -227,13 +236,21 @@ class CallAdmin(ReadOnly, ClinicAdmin):
 
 @admin.register(ToolInvocation)
 class ToolInvocationAdmin(ReadOnly, ClinicAdmin):
-    list_display = (clock("When", "created_at"), "tool", "outcome", "to_call")
+    list_display = (clock("When", "created_at"), "tool_told", "outcome_told", "to_call")
     list_select_related = ("org", "call")
     list_filter = (("org", OfClinic), ("created_at", WholeDays))
     search_fields = ("=tool", "=outcome")
     ordering = ("-created_at",)
-    fields = ("created_at", "to_call", "tool", "outcome", "answered", "tool_call_id")
-    readonly_fields = ("to_call", "answered")
+    fields = ("created_at", "to_call", "tool_told", "outcome_told", "answered", "tool_call_id")
+    readonly_fields = ("to_call", "tool_told", "outcome_told", "answered")
+
+    @shown("Tool", ordering="tool")
+    def tool_told(self, invocation: ToolInvocation) -> str:
+        return tool_in_words(invocation.tool)
+
+    @shown("Came to", ordering="outcome")
+    def outcome_told(self, invocation: ToolInvocation) -> str:
+        return outcome_in_words(invocation)
 
     @shown("Call")
     def to_call(self, invocation: ToolInvocation) -> SafeString | str:

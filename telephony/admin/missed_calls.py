@@ -13,12 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from messaging.admin.messages import STATE_TONES as FATE_TONES
 from messaging.admin.numbers import whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.models import ActiveCall, TextBack
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
 from voxanne.staff.clock import today
-from voxanne.staff.columns import NOTHING, badge, clinic_time, clock, link_to, shown
+from voxanne.staff.columns import NOTHING, badge, clinic_time, clock, label, link_to, shown
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.start import Figure, Table, add_figure, add_table, counted
 
@@ -45,7 +46,7 @@ class ActiveCallAdmin(ReadOnly, ClinicAdmin):
         "settled_by",
         "latency",
     )
-    list_select_related = ("org",)
+    list_select_related = ("org", "message")
     list_filter = (
         ("org", OfClinic),
         ("outcome", OfChoices),
@@ -75,7 +76,18 @@ class ActiveCallAdmin(ReadOnly, ClinicAdmin):
         )  # fmt: skip
 
     outcome_badge = badge("Outcome", "outcome", OUTCOME_TONES)
-    text_badge = badge("Text", "text", TEXT_TONES)
+
+    @shown("Text", ordering="text")
+    def text_badge(self, call: ActiveCall) -> SafeString:
+        """What became of the caller's text: a written one has a fate of its own."""
+        if call.message is not None and call.text == ActiveCall.Text.QUEUED:
+            state = call.message.state
+            return label(call.message.get_state_display(), FATE_TONES.get(state, ""))
+        return (
+            label(call.get_text_display(), TEXT_TONES.get(call.text, ""))
+            if call.text
+            else SafeString(NOTHING)
+        )
 
     @shown("From")
     def from_number_masked(self, call: ActiveCall) -> str:

@@ -12,9 +12,12 @@ from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.clinics import Clinic, make_clinic
+from tests.sandbox.conftest import sandbox, sandbox_process
 from tests.staff.rows import Furnished, furnish
 from voxanne.tenancy.models import User
 from voxanne.tenancy.scope import platform_scope
+
+__all__ = ["sandbox", "sandbox_process"]
 
 PASSWORD = "correct horse battery"
 NAMES = ("chromium", "chromium-browser", "google-chrome")

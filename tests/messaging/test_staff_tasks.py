@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -57,7 +58,9 @@ def test_a_receptionist_sees_to_a_task_and_the_trail_says_so(elm: Clinic) -> Non
 
 
 @pytest.mark.parametrize(("role", "allowed"), [("owner", 200), ("receptionist", 200), ("viewer", 403)])
-def test_viewers_only_look(elm: Clinic, role: str, allowed: int) -> None:
+def test_viewers_only_look(elm: Clinic, settings: Any, role: str, allowed: int) -> None:
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     task = tell(elm)
     assert task is not None
     answer = signed_in(elm, role).get(f"/admin/messaging/stafftask/{task.pk}/acknowledge/")

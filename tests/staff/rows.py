@@ -12,7 +12,9 @@ from django.utils import timezone
 from bookings.models import Appointment, BusyBlock, CalendarConnection, CalendarPush, Closure
 from messaging.conversation.models import Conversation, ReplySettings
 from messaging.models import (
+    BulkAct,
     Contact,
+    DeadLetter,
     DeliveryAttempt,
     InboundMessage,
     Message,
@@ -149,6 +151,10 @@ def _messages(furnished: Furnished) -> list[Model]:
     message = dead_letter(furnished, contact=contact, about=f"appointment:{visit.pk}")
     return [
         message,
+        DeadLetter.objects.get(pk=message.pk),
+        BulkAct.objects.create(
+            org=org, act="redrive", state="stopped", reason=mark, asked_key=new_id(), chosen=[message.pk]
+        ),
         DeliveryAttempt.objects.create(org=org, message=message, started_at=timezone.now(), error=mark),
         InboundMessage.objects.create(
             org=org,

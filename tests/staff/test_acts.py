@@ -119,7 +119,9 @@ def test_a_page_offers_only_acts_that_fit(elms: Furnished, sign_in: SignIn) -> N
         f"/admin/messaging/message/{message.pk}/redrive/"
         in client.get("/admin/messaging/message/").content.decode()
     )
-    client.post(f"/admin/messaging/message/{message.pk}/redrive/", {"_form_submitted": "1"})
+    client.post(
+        f"/admin/messaging/message/{message.pk}/redrive/", {"_form_submitted": "1", "reason": "Mended."}
+    )
     assert f"/admin/messaging/message/{message.pk}/redrive/" not in client.get(page).content.decode()
     assert (
         f"/admin/messaging/message/{message.pk}/redrive/"
@@ -132,6 +134,7 @@ def test_a_dialog_leads_back_to_where_it_was_opened_and_nowhere_else(
 ) -> None:
     client = sign_in(elms.clinic.staff["owner"])
     address = f"/admin/messaging/message/{elms.one(Message).pk}/redrive/"
+    mended = {"_form_submitted": "1", "reason": "Mended."}
     for here, there in (
         (
             "http://testserver/admin/messaging/message/?state__exact=dead_letter#x",
@@ -141,7 +144,9 @@ def test_a_dialog_leads_back_to_where_it_was_opened_and_nowhere_else(
         ("", "/admin/messaging/message/"),
     ):
         response = client.post(
-            address, {"_form_submitted": "1"}, headers={"HX-Request": "true", "HX-Current-URL": here}
+            address,
+            {"_form_submitted": "1", "reason": "Mended."},
+            headers={"HX-Request": "true", "HX-Current-URL": here},
         )
         assert response.headers["HX-Redirect"] == there
-    assert client.post(address, {"_form_submitted": "1"}).headers["Location"] == "/admin/messaging/message/"
+    assert client.post(address, mended).headers["Location"] == "/admin/messaging/message/"

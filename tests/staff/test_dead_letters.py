@@ -17,6 +17,7 @@ from voxanne.tenancy.scope import platform_scope
 
 LIST = "/admin/messaging/message/"
 YES = {"_form_submitted": "1"}
+WHY = {**YES, "reason": "The fault is mended."}
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def told(response: Any) -> list[str]:
 
 def test_a_redriven_text_waits_again_with_fresh_attempts(client: Client, elms: Furnished) -> None:
     message = elms.one(Message)
-    client.post(f"{LIST}{message.pk}/redrive/", YES)
+    client.post(f"{LIST}{message.pk}/redrive/", WHY)
     redriven = reload(message)
     assert (redriven.state, redriven.attempts, redriven.error_code) == ("queued", 0, None)
     assert redriven.next_attempt_at <= timezone.now()
@@ -56,8 +57,8 @@ def test_a_redriven_text_waits_again_with_fresh_attempts(client: Client, elms: F
 
 def test_redriving_twice_changes_nothing_more(client: Client, elms: Furnished) -> None:
     message = elms.one(Message)
-    client.post(f"{LIST}{message.pk}/redrive/", YES)
-    again = client.post(f"{LIST}{message.pk}/redrive/", YES)
+    client.post(f"{LIST}{message.pk}/redrive/", WHY)
+    again = client.post(f"{LIST}{message.pk}/redrive/", WHY)
     assert told(again)[-1] == 'Nothing to send again: the text is marked "Waiting" now.'
     assert len(trail("message.redrive")) == 1
 
@@ -68,13 +69,13 @@ def test_a_worker_is_woken_when_the_redrive_is_committed(
     offered: list[hints.Hint] = []
     monkeypatch.setattr(hints, "offer", offered.append)
     with django_capture_on_commit_callbacks(execute=True):
-        client.post(f"{LIST}{elms.one(Message).pk}/redrive/", YES)
+        client.post(f"{LIST}{elms.one(Message).pk}/redrive/", WHY)
     assert [hint.pk for hint in offered] == [elms.one(Message).pk]
 
 
 def test_a_text_whose_time_has_passed_is_not_redriven(client: Client, elms: Furnished) -> None:
     (late,) = more(elms, 1, expires_at=timezone.now() - timedelta(minutes=1))
-    response = client.post(f"{LIST}{late.pk}/redrive/", YES)
+    response = client.post(f"{LIST}{late.pk}/redrive/", WHY)
     assert told(response) == ["Its time has passed, so it was not sent again. Discard it instead."]
     assert reload(late).state == "dead_letter"
 
@@ -101,7 +102,7 @@ def test_a_discarded_text_is_cancelled_with_its_reason_in_the_trail(client: Clie
 
 def test_a_delivered_text_is_neither_redriven_nor_discarded(client: Client, elms: Furnished) -> None:
     (arrived,) = more(elms, 1, state="delivered")
-    client.post(f"{LIST}{arrived.pk}/redrive/", YES)
+    client.post(f"{LIST}{arrived.pk}/redrive/", WHY)
     client.post(f"{LIST}{arrived.pk}/discard/", {**YES, "reason": "x"})
     assert reload(arrived).state == "delivered"
     assert trail("message.redrive") == trail("message.discard") == []
@@ -123,7 +124,7 @@ def test_selected_texts_are_named_and_asked_about_before_anything_happens(
 
 def test_selected_texts_are_redriven_once_confirmed(client: Client, elms: Furnished) -> None:
     messages = [*more(elms, 3), *more(elms, 1, state="delivered")]
-    confirmed = selected("redrive_selected", messages, confirmed="yes", **YES)
+    confirmed = selected("redrive_selected", messages, confirmed="yes", **WHY)
     response = client.post(LIST, confirmed)
     assert told(response) == [
         "3 to be sent again. 1 left alone: their time has passed, or they have gone out meanwhile."
@@ -147,7 +148,7 @@ def test_a_receptionist_cannot_redrive_selected_texts(elms: Furnished, sign_in: 
     client = sign_in(elms.clinic.staff["receptionist"])
     message = elms.one(Message)
     assert b"redrive_selected" not in client.get(LIST).content
-    client.post(LIST, selected("redrive_selected", [message], confirmed="yes", **YES))
+    client.post(LIST, selected("redrive_selected", [message], confirmed="yes", **WHY))
     assert reload(message).state == "dead_letter"
 
 
@@ -156,7 +157,7 @@ def test_at_most_so_many_are_redriven_at_once(
 ) -> None:
     monkeypatch.setattr("voxanne.staff.asking.MOST_AT_ONCE", 2)
     messages = more(elms, 3)
-    response = client.post(LIST, selected("redrive_selected", messages, confirmed="yes", **YES))
+    response = client.post(LIST, selected("redrive_selected", messages, confirmed="yes", **WHY))
     assert told(response) == ["At most 2 at a time: filter the list, then select again."]
     assert {reload(message).state for message in messages} == {"dead_letter"}
 
@@ -170,4 +171,4 @@ def test_the_sidebar_counts_dead_letters(client: Client, elms: Furnished) -> Non
 
 def sidebar_badge(client: Client) -> str:
     page = client.get("/admin/").content.decode()
-    return page.split("<span>Messages</span>")[1].split("</a>")[0]
+    return page.split("<span>Undelivered texts</span>")[1].split("</a>")[0]

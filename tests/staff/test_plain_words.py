@@ -171,7 +171,7 @@ def test_the_list_says_who_was_texted_and_what_became_of_it(
         dead_letter(elms, contact=contact, **changes)
     page = read(sign_in(elms.clinic.staff["receptionist"]), MESSAGES)
     assert said in page
-    assert f"{contact.name}<br>" in page
+    assert f'<span class="staff-name">{contact.name}</span><br>' in page
 
 
 def test_an_operator_reads_each_time_with_its_zone_and_staff_of_one_clinic_without(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypedDict, TypeVar
@@ -300,6 +300,25 @@ def _move(found: models.QuerySet[Any], settlement: Settlement, *, enters: bool =
     return found.update(**columns)
 
 
+def move_many(
+    model: type[DurableWork],
+    org_id: UUID,
+    pks: Sequence[UUID],
+    settlement: Settlement,
+    *,
+    source: str,
+    only: models.Q | None = None,
+) -> list[UUID]:
+    """``move`` for many rows of a clinic in two statements: those of ``pks`` that are in ``source``, and that ``only``
+    fits. Returns which this call moved, in no order. Inside the clinic's scope."""
+    model.lifecycle.check(source, settlement.state)
+    found = model.objects.filter(only or models.Q(), org_id=org_id, pk__in=pks, state=source)
+    # Locked in one order: two such calls wait for each other and never for ever.
+    moved = list(found.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+    _move(model.objects.filter(org_id=org_id, pk__in=moved), settlement)
+    return moved
+
+
 def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
     """Moves rows whose lease ran out to the kind's ``lost`` state, due at once. Returns how many.
 
@@ -382,6 +401,10 @@ def count_due(kind: WorkKind[Work]) -> int:
 def redrive(model: type[DurableWork], org_id: UUID, pk: UUID, columns: dict[str, Any] | None = None) -> bool:
     """Puts a dead row back in the queue with fresh attempts. True when this call did it: pressing twice
     redrives once."""
+    return move(model, org_id, pk, afresh(model, columns), sources=(model.lifecycle.dead,))
+
+
+def afresh(model: type[DurableWork], columns: dict[str, Any] | None = None) -> Settlement:
+    """How a dead row goes back to the queue."""
     fresh = {"attempts": 0, "lost_leases": 0, **(columns or {})}
-    settlement = Settlement(model.lifecycle.waiting, uses_attempt=False, columns=fresh)
-    return move(model, org_id, pk, settlement, sources=(model.lifecycle.dead,))
+    return Settlement(model.lifecycle.waiting, uses_attempt=False, columns=fresh)

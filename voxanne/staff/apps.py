@@ -9,6 +9,8 @@ class StaffConfig(AppConfig):
     verbose_name = "Staff pages"
 
     def ready(self) -> None:
+        from voxanne.staff.naming import name_pages
         from voxanne.staff.site import prepare_site
 
         prepare_site()
+        name_pages()

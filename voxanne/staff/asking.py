@@ -14,7 +14,6 @@ from urllib.parse import urldefrag
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import helpers
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,7 +23,9 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from voxanne.staff import people
+from voxanne.staff.audit import clinic_of
 from voxanne.staff.bases import DialogForm
+from voxanne.staff.refusal import may_not
 
 MOST_AT_ONCE = 500
 
@@ -85,7 +86,8 @@ def asks_about_row(
     """Makes an act on one row a dialog of its page: GET asks, POST with the form filled in acts.
 
     The row is looked up among those the person may see (else 404) and their role is asked at its own clinic (else
-    403), both before the dialog opens; then it is locked and handed to the act, which judges its state afresh.
+    403, with who may), both before the dialog opens; then it is locked and handed to the act, which judges its state
+    afresh.
     """
 
     def as_action(act: RowAct) -> Any:
@@ -106,7 +108,7 @@ def asks_about_row(
         def guarded(admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
             row = admin.row(request, object_id)
             if not people.holds(request, permission, row):
-                raise PermissionDenied
+                return may_not(admin, request, permission, (clinic_of(row),))
             told = explanation if isinstance(explanation, str) else explanation(request, row)
             response: HttpResponse = themed(told)(admin, request, object_id=object_id)
             return response
@@ -154,7 +156,7 @@ def asks_about_rows(
                 )
                 return None
             if not all(people.holds(request, permission, row) for row in rows):
-                raise PermissionDenied
+                return may_not(admin, request, permission, {clinic_of(row) for row in rows})
             sure = "confirmed" in request.POST
             given = form(data=request.POST if sure else None, request=request)
             if sure and given.is_valid():

@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 
 from voxanne.staff import audit, people
 from voxanne.staff.bases import ThemedAdmin, ThemedFormSet, ThemedStackedInline, ThemedTabularInline
@@ -44,6 +45,11 @@ class ListedPage(ThemedAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return super().get_search_results(request, queryset, as_kept(search_term))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Called what the sidebar calls it."""
+        named = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, {**named, **(extra_context or {})})
 
 
 class ClinicAdmin(ListedPage):

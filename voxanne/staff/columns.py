@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -54,6 +54,18 @@ def clock(title: str, field: str) -> Callable[[Model], str]:
     @shown(title, ordering=field)
     def told(row: Any) -> str:
         return clinic_time(row, getattr(row, field))
+
+    told.__name__ = f"{field}_told"
+    return told
+
+
+def utc_clock(title: str, field: str) -> Callable[[Model], str]:
+    """A column that tells ``field`` of a row that belongs to no clinic: "Tue 24 Nov 2026, 10:30 UTC"."""
+
+    @shown(title, ordering=field)
+    def told(row: Any) -> str:
+        at: datetime | None = getattr(row, field)
+        return f"{at.astimezone(UTC):%a %-d %b %Y, %H:%M} UTC" if at else NOTHING
 
     told.__name__ = f"{field}_told"
     return told

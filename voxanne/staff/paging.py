@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from voxanne.staff.empty_lists import words_for
+
 COUNTED_UP_TO = 1_000
 
 
@@ -27,6 +29,11 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # takes no subscrip
     def there_are_more(self) -> bool:
         return self._counted > COUNTED_UP_TO
 
+    @property
+    def told(self) -> str:
+        """How many there are, in words: "1,000+" where they were not counted further."""
+        return f"{self.count:,}{'+' if self.there_are_more else ''}"
+
     @cached_property
     def _counted(self) -> int:
         rows = self.object_list
@@ -36,7 +43,12 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # takes no subscrip
 
 
 class CappedChangeList(ChangeList):
-    """Says "12 results (show all)" only where a filter or a search hides something."""
+    """Says "12 results (show all)" only where a filter or a search hides something; an empty one says what will stand
+    there."""
+
+    @property
+    def empty_words(self) -> str:
+        return words_for(self.opts)
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Without what the filter form sends empty."""

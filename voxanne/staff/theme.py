@@ -97,7 +97,13 @@ def every_day() -> list[dict[str, Any]]:
         ),
         _item("Calls", "call", "telephony_call"),
         _item("Missed calls", "phone_missed", "telephony_activecall"),
-        _item("Messages", "sms", "messaging_message", badge="messaging.admin.dead_letters.badge"),
+        _item("Messages", "sms", "messaging_message"),
+        _item(
+            "Undelivered texts",
+            "sms_failed",
+            "messaging_deadletter",
+            badge="messaging.admin.dead_letters.badge",
+        ),
         _item("Received texts", "inbox", "messaging_inboundmessage"),
         _item("Contacts", "contacts", "messaging_contact"),
     ]
@@ -127,6 +133,7 @@ def clinic_set_up() -> list[dict[str, Any]]:
 def operations() -> list[dict[str, Any]]:
     """What operations look after."""
     return [
+        _item("Bulk acts on texts", "done_all", "messaging_bulkact"),
         _item("Opt-outs", "do_not_disturb_on", "messaging_optout"),
         _item("Calendar pushes", "event_available", "bookings_calendarpush"),
         _item("Busy times", "event_note", "bookings_busyblock"),
@@ -199,6 +206,7 @@ def _item(title: str, icon: str, kind: str, *, badge: str | None = None) -> dict
     item = {
         "title": title,
         "icon": icon,
+        "kind": kind,
         "link": reverse_lazy(f"admin:{kind}_changelist"),
         "permission": _may_open(kind),
         "active": lambda request: request.path.startswith(reverse(f"admin:{kind}_changelist")),

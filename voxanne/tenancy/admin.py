@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ListedPage, OperatorOnly, ReadOnly
-from voxanne.staff.columns import badge, clock
+from voxanne.staff.columns import badge, clock, utc_clock
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.forms import ClinicForm
 from voxanne.tenancy.models import AuditEntry, Membership, Organization, User
@@ -27,6 +27,7 @@ for foreign in (Group, AccessAttempt, AccessLog, AccessFailureLog):
     if admin.site.is_registered(foreign):
         admin.site.unregister(foreign)
 
+WHEN = utc_clock("When", "attempt_time")
 ROLE_TONES = {"owner": "primary", "manager": "info", "receptionist": "success", "viewer": ""}
 
 
@@ -97,7 +98,14 @@ class PersonAdmin(UserAdmin, ListedPage):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
+    list_display = (
+        "username",
+        "first_name",
+        "last_name",
+        "email",
+        "is_active",
+        utc_clock("Signed in", "last_login"),
+    )
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("username",)
@@ -167,15 +175,15 @@ class SignInPage(OperatorOnly, ReadOnly, ListedPage):
 
 @admin.register(AccessLog)
 class SignInAdmin(SignInPage):
-    list_display = ("attempt_time", "username", "ip_address", "user_agent", "logout_time")
+    list_display = (WHEN, "username", "ip_address", "user_agent", utc_clock("Signed out", "logout_time"))
 
 
 @admin.register(AccessAttempt)
 class FailedSignInAdmin(SignInPage):
-    list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "user_agent")
+    list_display = (WHEN, "username", "ip_address", "failures_since_start", "user_agent")
     exclude = ("get_data", "post_data")
 
 
 @admin.register(AccessFailureLog)
 class FailureLogAdmin(SignInPage):
-    list_display = ("attempt_time", "username", "ip_address", "locked_out", "user_agent")
+    list_display = (WHEN, "username", "ip_address", "locked_out", "user_agent")

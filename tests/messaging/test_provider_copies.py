@@ -1,0 +1,134 @@
+"""What is kept of a try's request and of Twilio's answer: no words of the text, no whole number."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from messaging.models import Message
+from messaging.provider_copies import copy_of_answer, copy_of_request
+from messaging.providers.answers import Answer, TryOutcome
+from messaging.receipts import Receipt, apply_receipt
+from tests.messaging.desk import PATIENT, Desk
+
+WORDS = "Elm Street: you are booked for Tue 1 Dec at 10:00. Reply STOP to opt out."
+
+
+def message(**changes: Any) -> Message:
+    given = {
+        "recipient": PATIENT,
+        "sender": "+14155570100",
+        "body": WORDS,
+        "segments": 1,
+        "expires_at": timezone.now() + timedelta(hours=2),
+    }
+    return Message(**{**given, **changes})
+
+
+def answer(said: str, **more: Any) -> Answer:
+    return Answer(TryOutcome.REFUSED_FOR_GOOD, http_status=400, error_code=21614, said=said, **more)
+
+
+def test_a_request_is_kept_without_words_and_whole_numbers() -> None:
+    kept = copy_of_request(message())
+    assert json.loads(kept) == {
+        "to": "•••0142", "from": "•••0100", "characters": len(WORDS), "segments": 1, "encoding": "GSM-7",
+        "validSeconds": 7199,
+    }  # fmt: skip
+    assert "booked" not in kept
+    assert PATIENT not in kept
+
+
+@pytest.mark.parametrize("sender", ["whatsapp:+14155570100", "+14155570100", "14155570100"])
+def test_a_senders_number_is_masked_however_it_is_written(sender: str) -> None:
+    assert json.loads(copy_of_request(message(sender=sender)))["from"] == "•••0100"
+
+
+def test_a_services_id_is_kept_whole() -> None:
+    service = "MG" + "0" * 32
+    assert json.loads(copy_of_request(message(sender=service)))["from"] == service
+
+
+def test_a_rehearsals_number_is_what_was_asked_for(settings: Any) -> None:
+    settings.SMS_REDIRECT_TO = "+14155559999"
+    kept = json.loads(copy_of_request(message()))
+    assert (kept["to"], kept["redirected"]) == ("•••9999", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("'To' number: +14155550142, is not a mobile number", "'To' number: •••0142, is not a mobile number"),
+        ("No such person: sam@example.org", "No such person: [hidden]"),
+        (f"The body “{WORDS}” was refused", "[hidden]"),
+        (f"Refused: {WORDS[20:40]}…", "[hidden]"),
+        ("x" * 2000, "x" * 300),
+    ],
+)
+def test_the_providers_sentence_names_nobody_and_quotes_nothing(said: str, kept: str) -> None:
+    stored = copy_of_answer(answer(said), WORDS)
+    assert stored is not None
+    assert json.loads(stored)["said"] == kept
+
+
+def test_where_nothing_came_back_nothing_is_kept() -> None:
+    assert (
+        copy_of_answer(Answer(TryOutcome.NEVER_CONNECTED, error="Twilio could not be reached"), WORDS) is None
+    )
+
+
+@pytest.mark.django_db
+def test_a_try_that_twilio_refused_shows_what_was_asked_and_answered(desk: Desk) -> None:
+    desk.sandbox.control(
+        "/faults", {"service": "twilio", "kind": "refused_permanent", "code": 21614, "count": 1}
+    )
+    text = desk.write(WORDS)
+    desk.send(text)
+    (one,) = desk.tries(text)
+    assert one.request is not None
+    assert one.answer is not None
+    assert one.request["to"] == "•••0142"
+    assert one.request["characters"] == len(WORDS)
+    assert (one.answer["http"], one.answer["code"]) == (400, 21614)
+    everything = json.dumps([one.request, one.answer])
+    assert PATIENT[1:] not in everything
+    assert "booked" not in everything
+
+
+@pytest.mark.django_db
+def test_a_try_that_twilio_took_shows_its_sid(desk: Desk) -> None:
+    text = desk.write(WORDS)
+    desk.send(text)
+    (one,) = desk.tries(text)
+    assert one.answer == {"http": 201, "sid": one.provider_sid, "status": "queued"}
+
+
+@pytest.mark.django_db
+def test_the_copies_cost_no_statement_of_their_own(desk: Desk) -> None:
+    """Those of a try are one to begin it and one to end it, as before."""
+    text = desk.write(WORDS)
+    with CaptureQueriesContext(connection) as asked:
+        desk.send(text)
+    assert not [query for query in asked.captured_queries if "delivery_attempts" in query["sql"]]
+
+
+@pytest.mark.django_db
+def test_a_later_word_that_it_did_not_arrive_stands_with_the_answer(desk: Desk) -> None:
+    text = desk.write(WORDS)
+    desk.send(text)
+    sid = desk.now(text).provider_sid
+    apply_receipt(desk.clinic.id, text.pk, Receipt(sid, "undelivered", 30005))
+    (one,) = desk.tries(text)
+    assert one.answer == {
+        "http": 201,
+        "sid": sid,
+        "status": "queued",
+        "then": "undelivered",
+        "thenCode": 30005,
+    }
