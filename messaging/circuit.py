@@ -22,10 +22,11 @@ from django.utils import timezone
 
 from messaging.channels import Channel
 from messaging.models import Message
-from messaging.providers.answers import Answer
+from messaging.providers.answers import Answer, TryOutcome
 from messaging.states import MessageState
 from monitoring import breaker
 from monitoring.breaker import Decision, Service
+from monitoring.circuits import COOL_DOWN_SECONDS
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
 
@@ -139,6 +140,20 @@ def tell(message: Message, decision: Decision | None, answer: Answer) -> None:
         breaker.record_success(decision)
     else:
         breaker.abandon(decision)
+
+
+def refused_probe(
+    message: Message, decision: Decision | None, answer: Answer, record: Callable[[], None]
+) -> Settlement | None:
+    """How a text goes back whose try only found out that the service still fails: as one that an open circuit refuses,
+    without an attempt. A long outage would else use up, probe by probe, the few texts of a small clinic. None where the
+    try was none of these."""
+    if decision is None or not decision.probes or answer.outcome is not TryOutcome.REFUSED_FOR_NOW:
+        return None
+    wait = timedelta(seconds=max(COOL_DOWN_SECONDS, answer.retry_after or 0) + random.uniform(0, MOST_SPREAD))  # noqa: S311
+    if timezone.now() + wait >= message.expires_at:
+        return Settlement(MessageState.EXPIRED, error=TOO_LATE, uses_attempt=False, record=record)
+    return Settlement(MessageState.QUEUED, error=FAILING, wait=wait, uses_attempt=False, record=record)
 
 
 def let_go(message: Message, prepared: Any) -> None:

@@ -110,7 +110,10 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
     )
     circuit.tell(message, prepared.decision, answer)
     metrics.count_attempt(answer.outcome.value)
-    return settlement_of(message, answer, Tried(message, prepared.try_id, answer))
+    tried = Tried(message, prepared.try_id, answer)
+    return circuit.refused_probe(message, prepared.decision, answer, tried) or settlement_of(
+        message, answer, tried
+    )
 
 
 def status_callback_url(message_id: UUID) -> str:

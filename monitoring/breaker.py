@@ -54,7 +54,8 @@ class CircuitOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether the call may be made, and what ties its outcome to this answer."""
+    """Whether the call may be made, and what ties its outcome to this answer. ``probes``: it is made to find out
+    whether a service that failed is well again."""
 
     service: Service
     org_id: UUID | None
@@ -62,6 +63,7 @@ class Decision:
     retry_after: float
     token: str
     doubtful: bool
+    probes: bool = False
 
 
 shared: Circuits = CircuitsInRedis()
@@ -73,7 +75,9 @@ def decide(service: Service, org_id: UUID | None) -> Decision:
     for a dead Redis. ``org_id`` is None for the platform's own calls."""
     token = new_token()
     ruling = _asked(service, org_id, lambda circuits, clinic: circuits.ask(service, clinic, token))
-    return Decision(service, org_id, ruling.allowed, ruling.retry_after, token, ruling.doubtful)
+    return Decision(
+        service, org_id, ruling.allowed, ruling.retry_after, token, ruling.doubtful, ruling.probes
+    )
 
 
 def record_success(decision: Decision) -> None:

@@ -47,12 +47,14 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """``doubtful``: a success is worth telling, for there are failures to forget or a probe to end."""
+    """``doubtful``: a success is worth telling, for there are failures to forget or a probe to end. ``probes``: this is
+    the one call that finds out whether a service that failed is well again."""
 
     allowed: bool = True
     retry_after: float = 0.0
     doubtful: bool = False
     transitions: tuple[Transition, ...] = ()
+    probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class CircuitsInMemory:
                 return Ruling(allowed=False, retry_after=retry_after)
             doubtful = any(circuit.state != CircuitState.CLOSED or circuit.failures for _, circuit, _ in both)
             made = []
+            probes = any(circuit.state != CircuitState.CLOSED for _, circuit, _ in both)
             for level, circuit, _ in both:
                 if circuit.state == CircuitState.CLOSED:
                     continue
@@ -63,7 +64,7 @@ class CircuitsInMemory:
                     circuit.state = CircuitState.HALF_OPEN
                     made.append(Transition(level, CircuitState.HALF_OPEN))
                 circuit.token, circuit.probe_until = token, now + PROBE_SECONDS
-            return Ruling(doubtful=doubtful, transitions=tuple(made))
+            return Ruling(doubtful=doubtful, transitions=tuple(made), probes=probes)
 
     def succeeded(self, service: str, clinic: str, token: str) -> Ruling:
         with self._lock:

@@ -86,7 +86,7 @@ if op == 'ask' then
     end
     for _, c in ipairs(both) do
         if c.state ~= 'closed' then
-            doubtful = 1
+            doubtful = 2
             if c.state == 'open' then becomes(c, 'half_open') end
             redis.call('HSET', c.key, 'token', token, 'probe_until', string.format('%.6f', now + probe))
         end
@@ -114,6 +114,10 @@ for _, c in ipairs(both) do
 end
 return {1, '0', 0, unpack(transitions)}
 """
+
+
+# What the script answers to ``ask`` where the call is a probe; 1 where a circuit has failures to forget.
+PROBES = 2
 
 
 class CircuitsInRedis:
@@ -148,7 +152,7 @@ class CircuitsInRedis:
             Transition(Level(level), CircuitState(state))
             for level, state in (line.decode().split(":") for line in transitions)
         )
-        return Ruling(bool(allowed), float(retry_after), bool(doubtful), made)
+        return Ruling(bool(allowed), float(retry_after), bool(doubtful), made, probes=doubtful == PROBES)
 
     def _prepared(self, client: redis.Redis) -> Any:
         if self._script is None:

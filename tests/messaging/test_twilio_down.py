@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from importlib.util import find_spec
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -33,10 +32,6 @@ pytestmark = pytest.mark.django_db
 TEXTS, TEXTS_A_ROUND, SOON_OVER = 15, 1, 3
 ROUND_SECONDS, ROUNDS, ROUNDS_AFTER = 30, 20, 12
 SENT = {MessageState.SENT, MessageState.DELIVERED}
-# Where the circuit is not asked, each text uses up its six tries within a minute.
-NEEDS_THE_CIRCUIT = pytest.mark.skipif(
-    find_spec("messaging.circuit") is None, reason="Texts do not ask the circuit."
-)
 
 
 class Outage:
@@ -117,8 +112,8 @@ def ten_minutes(outage: Outage, how: str) -> None:
     [
         "out of reach",
         "no words before",
-        pytest.param("faulty", marks=NEEDS_THE_CIRCUIT),
-        pytest.param("busy", marks=NEEDS_THE_CIRCUIT),
+        "faulty",
+        "busy",
     ],
     ids=["refuses connections", "503 without Twilio's words", "500 in Twilio's words", "429"],
 )
@@ -127,6 +122,19 @@ def test_nothing_is_lost_or_given_up_for_it(outage: Outage, how: str) -> None:
     states, sent = outage.states(), TEXTS + ROUNDS * TEXTS_A_ROUND
     assert states == {MessageState.SENT: sent, MessageState.EXPIRED: SOON_OVER}
     assert outage.copies() == [0] * SOON_OVER + [1] * sent
+
+
+@pytest.mark.parametrize("how", ["faulty", "busy"])
+def test_a_small_clinics_few_texts_are_not_used_up_by_finding_out(outage: Outage, how: str) -> None:
+    """Three texts are the fewest that open a circuit; each probe of it is one of them."""
+    for _ in range(3):
+        outage.write()
+    outage.be(how)
+    outage.rounds(ROUNDS)
+    outage.be("well")
+    outage.rounds(ROUNDS_AFTER)
+    assert outage.states() == {MessageState.SENT: 3}
+    assert outage.copies() == [1, 1, 1]
 
 
 def test_what_was_out_of_reach_used_no_try(outage: Outage) -> None:
