@@ -54,6 +54,31 @@ RETURNING state
 """)  # noqa: S608  (the text of a statement of ours)
 
 
+WAY = Statement(f"SELECT way.channel, way.number FROM ({channels.SENDER}) way")  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a text would go: ``channel``, and ``sender``, ours as Twilio knows it there."""
+
+    channel: str
+    sender: str
+
+
+def way_to(org_id: UUID, recipient: str, kind: MessageKind) -> Way | None:
+    """By which way a text in the clinic's own words would go to ``recipient`` (E.164) now; None without a sender.
+    Inside the clinic's scope."""
+    values = {
+        "org": org_id,
+        "recipient": recipient,
+        "kind": kind.value,
+        "window_since": window_since(timezone.now()),
+        "template_values": None,
+    }
+    row = WAY.row(values)
+    return None if row is None else Way(*row)
+
+
 @dataclass(frozen=True, slots=True)
 class Enqueued:
     """``status`` is queued, suppressed (opted out) or skipped (no sender, a number of ours, or said

@@ -92,9 +92,8 @@ TWILIO_TIMEOUT = (3.0, 10.0)
 GOOGLE_TIMEOUT = (2.0, 5.0)
 VAPI_TIMEOUT = (2.0, 5.0)
 # Where Vapi's recordings may lie besides *.vapi.ai: these hosts and those below them.
-RECORDING_HOSTS = env.words(
-    "RECORDING_HOSTS", ("r2.cloudflarestorage.com", "amazonaws.com", "storage.googleapis.com")
-)
+KEPT_RECORDINGS = ("r2.cloudflarestorage.com", "amazonaws.com", "storage.googleapis.com")
+RECORDING_HOSTS = env.words("RECORDING_HOSTS", KEPT_RECORDINGS)
 RECORDING_MOST_BYTES = env.integer("RECORDING_MOST_BYTES", 128 * 1024 * 1024)
 # An `unknown` text is sent again only after two empty look-ups this many seconds apart.
 MESSAGE_RECONCILE_GAP = env.integer("MESSAGE_RECONCILE_GAP", 60)

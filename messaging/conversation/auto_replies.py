@@ -18,7 +18,7 @@ from messaging.conversation.models import ReplySettings
 from messaging.conversation.opening import is_closed
 from messaging.conversation.phones import is_a_persons
 from messaging.models import InboundMessage
-from messaging.outbox import enqueue
+from messaging.outbox import enqueue, way_to
 from messaging.states import MessageKind
 from messaging.wording import words_for
 from voxanne.tenancy.models import Organization
@@ -54,4 +54,7 @@ def reply_while_closed(text: InboundMessage) -> bool:
 def _may_be_told(text: InboundMessage, now: datetime) -> bool:
     if not is_a_persons(text.sender) or not is_closed(text.org_id, now):
         return False
-    return not consent.has_opted_out(text.org_id, sender=text.recipient, recipient=text.sender)
+    way = way_to(text.org_id, text.sender, MessageKind.AUTO_REPLY)
+    return way is not None and not consent.has_opted_out(
+        text.org_id, sender=way.sender, recipient=text.sender
+    )

@@ -12,7 +12,7 @@ from messaging import consent
 from messaging.conversation import book
 from messaging.conversation.phones import E164
 from messaging.models import Contact, Message, SenderAccount
-from messaging.outbox import enqueue
+from messaging.outbox import enqueue, way_to
 from messaging.segments import plain
 from messaging.states import MessageKind, MessageState
 from messaging.wording import invites_silence
@@ -70,7 +70,9 @@ def why_nothing_can_be_sent(org_id: UUID, number: str) -> str:
         return NO_SENDER
     if sender.paused_reason:
         return PAUSED.format(_sentence(sender.paused_reason))
-    return OPTED_OUT if consent.has_opted_out(org_id, sender=sender.number, recipient=number) else ""
+    way = way_to(org_id, number, MessageKind.REPLY)
+    opted_out = way is not None and consent.has_opted_out(org_id, sender=way.sender, recipient=number)
+    return OPTED_OUT if opted_out else ""
 
 
 def reply(

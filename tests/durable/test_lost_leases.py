@@ -31,7 +31,7 @@ from tests.durable.kinds import (
     writing,
 )
 from tests.tenancy.subprocesses import of_the_suite
-from voxanne.durable import work
+from voxanne.durable import resolving, work
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import MOST_LOST_LEASES, STOPPED, WORN_OUT
 from voxanne.tenancy.scope import org_scope
@@ -126,7 +126,7 @@ def test_a_text_that_kills_its_worker_each_time_is_given_up_once_it_is_known_to_
         lose(nowhere, turn)
         assert fresh(message).state == MessageState.UNKNOWN, turn
         with later(timedelta(hours=turn, minutes=5)):
-            assert work.resolve_due(nowhere) == 1
+            assert resolving.resolve_due(nowhere) == 1
     assert fresh(message).state == MessageState.DEAD_LETTER
     assert fresh(message).last_error == WORN_OUT
 
@@ -137,7 +137,7 @@ def test_a_text_that_is_found_after_all_is_not_given_up(elm: Clinic) -> None:
         Message.objects.update(lost_leases=MOST_LOST_LEASES + 5)
     lose(texting())
     with later(timedelta(hours=2)):
-        work.resolve_due(texting(resolve=lambda row: Settlement(MessageState.SENT, uses_attempt=False)))
+        resolving.resolve_due(texting(resolve=lambda row: Settlement(MessageState.SENT, uses_attempt=False)))
     assert fresh(message).state == MessageState.SENT
 
 
@@ -314,17 +314,17 @@ def unknown(clinic: Clinic, serial: int = 0, age: float = 0) -> Message:
 def test_the_row_that_is_due_the_longest_is_asked_about_first(elm: Clinic, oak: Clinic) -> None:
     rows = [unknown(elm, 0, 10), unknown(oak, 0, 30), unknown(elm, 1, 20)]
     asked: list[Any] = []
-    assert work.resolve_due(texting(resolve=lambda row: asked.append(row.pk))) == 3
+    assert resolving.resolve_due(texting(resolve=lambda row: asked.append(row.pk))) == 3
     assert asked == [rows[1].pk, rows[2].pk, rows[0].pk]
 
 
 def test_a_row_asked_about_is_left_alone_for_a_lease(elm: Clinic) -> None:
     unknown(elm)
     silent = texting(resolve=nobody_knows)
-    assert work.resolve_due(silent) == 1
-    assert work.resolve_due(silent) == 0
+    assert resolving.resolve_due(silent) == 1
+    assert resolving.resolve_due(silent) == 0
     with later(LEASE + timedelta(seconds=1)):
-        assert work.resolve_due(silent) == 1
+        assert resolving.resolve_due(silent) == 1
 
 
 def nobody_knows(row: Message) -> None:
@@ -333,12 +333,12 @@ def nobody_knows(row: Message) -> None:
 
 def test_a_row_that_is_not_due_is_not_asked_about(elm: Clinic) -> None:
     unknown(elm, age=-60)
-    assert work.resolve_due(texting(resolve=nobody_knows)) == 0
+    assert resolving.resolve_due(texting(resolve=nobody_knows)) == 0
 
 
 def test_a_kind_without_a_question_is_not_asked(elm: Clinic) -> None:
     unknown(elm)
-    assert work.resolve_due(texting(sending)) == 0
+    assert resolving.resolve_due(texting(sending)) == 0
 
 
 def test_a_question_that_raises_leaves_its_row_and_those_behind_it_are_asked(elm: Clinic) -> None:
@@ -349,7 +349,7 @@ def test_a_question_that_raises_leaves_its_row_and_those_behind_it_are_asked(elm
             raise Mishap
         return Settlement(MessageState.SENT)
 
-    assert work.resolve_due(texting(resolve=resolve)) == 2
+    assert resolving.resolve_due(texting(resolve=resolve)) == 2
     assert (fresh(spoiled).state, fresh(good).state) == (MessageState.UNKNOWN, MessageState.SENT)
 
 
@@ -363,7 +363,7 @@ def test_an_answer_counts_only_if_nothing_happened_meanwhile(elm: Clinic) -> Non
         lose(texting())
         return queued
 
-    assert work.resolve_due(texting(resolve=slow)) == 1
+    assert resolving.resolve_due(texting(resolve=slow)) == 1
     assert fresh(message).state == MessageState.UNKNOWN
 
 
@@ -371,7 +371,7 @@ def test_what_an_answer_leaves_behind_goes_with_its_move(elm: Clinic) -> None:
     left: list[str] = []
     answers = [Settlement(MessageState.SENT, record=lambda: left.append("kept"))]
     unknown(elm)
-    work.resolve_due(texting(resolve=lambda row: answers[0]))
+    resolving.resolve_due(texting(resolve=lambda row: answers[0]))
     assert left == ["kept"]
 
 
@@ -381,11 +381,11 @@ def test_staying_unknown_keeps_since_when(elm: Clinic) -> None:
     with org_scope(elm.id):
         Message.objects.update(unknown_since=since, first_empty_list_at=since)
     still = texting(resolve=lambda row: Settlement(MessageState.UNKNOWN, uses_attempt=False))
-    assert work.resolve_due(still) == 1, "once a sweep, though it is due again at once"
+    assert resolving.resolve_due(still) == 1, "once a sweep, though it is due again at once"
     assert (fresh(message).unknown_since, fresh(message).first_empty_list_at) == (since, since)
 
 
 def test_asking_ends_when_its_time_is_up(elm: Clinic) -> None:
     for serial in range(3):
         unknown(elm, serial)
-    assert work.resolve_due(texting(resolve=nobody_knows), seconds=0) == 0
+    assert resolving.resolve_due(texting(resolve=nobody_knows), seconds=0) == 0

@@ -137,6 +137,27 @@ def test_a_database_that_fails_ends_it_when_what_is_under_way_has_had_its_chance
         assert not Message.objects.filter(state=MessageState.QUEUED).exists()
 
 
+def test_a_database_that_fails_at_a_claim_costs_no_answer_that_is_under_way(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pump.Pump(laned(), 5)
+    failing = [False, True]
+    turn = own._turns.next
+
+    def next_turn() -> Any:
+        if failing and failing.pop(0):
+            raise OperationalError("the database is away")
+        return turn()
+
+    monkeypatch.setattr(own._turns, "next", next_turn)
+    for serial in range(3):
+        text(elm, serial)
+    with pytest.raises(OperationalError):
+        own.run()
+    with org_scope(elm.id):
+        assert set(Message.objects.values_list("state", flat=True)) == {MessageState.SENT}
+
+
 def test_what_was_tried_and_waits_shortly_is_hinted_at(elm: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     hinted: list[Any] = []
     monkeypatch.setattr(pump, "offer", hinted.append)

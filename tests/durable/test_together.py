@@ -179,6 +179,21 @@ def test_rows_that_cannot_be_settled_together_are_settled_each_by_itself(elm: Cl
     assert states == ["sent", "unknown", "sent"]
 
 
+def test_a_fault_in_one_rows_record_is_that_rows_alone(elm: Clinic) -> None:
+    class Failing(Left):
+        @staticmethod
+        def write_all(records: Any) -> None:
+            raise KeyError("a fault of ours")
+
+        def __call__(self) -> None:
+            raise KeyError("a fault of ours")
+
+    rows = claimed(elm)
+    failing = Settlement(MessageState.SENT, record=Failing([]))
+    together.settle_all(laned(), [(rows[0], failing), (rows[1], SENT), (rows[2], SENT)])
+    assert [fresh(row).state for row in rows] == ["unknown", "sent", "sent"]
+
+
 def test_work_that_is_nothing_but_rows_is_done_in_a_transaction_of_its_own(elm: Clinic) -> None:
     done: list[Any] = []
     rows = claimed(elm)

@@ -17,7 +17,7 @@ from messaging.models import DeliveryAttempt, Message, OptOut
 from messaging.states import MessageKind
 from tests.clinics import Clinic
 from tests.sandbox.running import RunningSandbox
-from voxanne.durable import work
+from voxanne.durable import resolving, work
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -66,7 +66,7 @@ class Desk:
 
     def look_up(self) -> int:
         """What the sweeper does about unknown texts."""
-        return work.resolve_due(SMS_DELIVERY)
+        return resolving.resolve_due(SMS_DELIVERY)
 
     def now(self, message: Message) -> Message:
         with org_scope(self.clinic.id):

@@ -34,7 +34,7 @@ from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory
 from tests.clinics import Clinic
 from tests.messaging.pretend_twilio import OPTED_OUT_LATER, Exchange, PretendTwilio, Taken
-from voxanne.durable import hints, work
+from voxanne.durable import hints, resolving, work
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import Claimed, WorkKind
 from voxanne.tenancy.scope import org_scope
@@ -248,7 +248,7 @@ class Fates(RuleBasedStateMachine):
         for pause in [wait, 5][: again + 1]:
             self.shift(pause)
             work.release_lost(self.kind)
-            work.resolve_due(self.kind)
+            resolving.resolve_due(self.kind)
 
     @precondition(lambda self: self.twilio.taken)
     @rule(index=INDEX, step=st.integers(0, 2))

@@ -38,7 +38,7 @@ def answer(said: str, **more: Any) -> Answer:
 def test_a_request_is_kept_without_words_and_whole_numbers() -> None:
     kept = copy_of_request(message())
     assert json.loads(kept) == {
-        "to": "•••0142", "from": "•••0100", "characters": len(WORDS), "segments": 1, "encoding": "GSM-7",
+        "to": "•••0142", "by": "sms", "from": "•••0100", "characters": len(WORDS), "segments": 1, "encoding": "GSM-7",
         "validSeconds": 7199,
     }  # fmt: skip
     assert "booked" not in kept

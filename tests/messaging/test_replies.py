@@ -13,8 +13,8 @@ from messaging.contacts import upsert_contact
 from messaging.conversation import replies
 from messaging.conversation.models import Conversation
 from messaging.conversation.replies import ReplyRefused, Sent, reply
-from messaging.models import Message, SenderAccount
-from messaging.states import MessageKind
+from messaging.models import Contact, InboundMessage, Message, SenderAccount
+from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT
 from tests.messaging.test_inbound import post
@@ -162,6 +162,25 @@ def test_who_may_not_be_texted_is_not(elm: Clinic, bring_about: Any, said: str) 
     with pytest.raises(ReplyRefused, match=said):
         send(elm)
     assert untouched(elm)
+
+
+def test_who_stopped_texts_and_writes_by_whatsapp_is_answered_there(elm: Clinic) -> None:
+    with org_scope(elm.id):
+        SenderAccount.objects.update(whatsapp_number="+14155569900", whatsapp_on=True)
+        upsert_contact(elm.id, phone=PATIENT)
+        Contact.objects.filter(phone=PATIENT).update(preferred_channel="whatsapp")
+        InboundMessage.objects.create(
+            org=elm.org,
+            provider_sid="SM-by-whatsapp",
+            sender=PATIENT,
+            recipient="+14155569900",
+            channel="whatsapp",
+        )
+        opted_out(elm)
+        assert replies.why_nothing_can_be_sent(elm.id, PATIENT) == ""
+    with org_scope(elm.id):
+        answer = Message.objects.get(pk=send(elm).message_id)
+    assert (answer.channel, answer.state) == ("whatsapp", MessageState.QUEUED)
 
 
 def test_a_wish_that_comes_in_at_the_last_moment_still_counts(

@@ -24,7 +24,7 @@ from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory
 from tests.clinics import Clinic
 from tests.messaging.pretend_twilio import Exchange, serving
-from voxanne.durable import hints, work
+from voxanne.durable import hints, resolving, work
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ class Outage:
             self.clock.shift(ROUND_SECONDS)
             work.release_lost(SMS_DELIVERY)
             self.work_off_what_is_due()
-            work.resolve_due(SMS_DELIVERY, seconds=600)
+            resolving.resolve_due(SMS_DELIVERY, seconds=600)
 
     def work_off_what_is_due(self) -> None:
         while (claimed := work.claim_next(SMS_DELIVERY)) is not None:

@@ -82,7 +82,7 @@ class Pump:
         """How many rows were worked off. Raises what kept one from being settled, after the others were."""
         done = 0
         while True:
-            more = self._claim()
+            more = self._claimed()
             if self._flying:
                 done += self._settle(wait=not more)
             elif not more and not self._rest():
@@ -90,6 +90,18 @@ class Pump:
         if self._failure is not None:
             raise self._failure
         return done
+
+    def _claimed(self) -> bool:
+        """``_claim``; where the database fails, nothing new is begun, and what is under way still comes back."""
+        try:
+            return self._claim()
+        except Exception as error:
+            self._give_up(error)
+            return False
+
+    def _give_up(self, error: Exception) -> None:
+        """What is under way is settled still, as far as may be; nothing new is begun."""
+        self._failure, self._ends = self._failure or error, float("-inf")
 
     def _claim(self) -> bool:
         """Takes one turn, if there are hands for it and time is left; whether another one may be taken at once."""
@@ -128,8 +140,7 @@ class Pump:
         try:
             together.settle_all(self._kind, landed)
         except Exception as error:
-            # What is under way is settled still, as far as may be; nothing new is begun.
-            self._failure, self._ends = self._failure or error, float("-inf")
+            self._give_up(error)
             return 0
         for row, settlement in landed:
             self._hint(row, settlement)

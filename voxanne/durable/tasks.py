@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from celery import current_app, shared_task
 
-from voxanne.durable import work
+from voxanne.durable import resolving, work
 from voxanne.durable.callers import give_way
 from voxanne.durable.hints import Hint, offer
 from voxanne.durable.pump import pump
@@ -110,7 +110,7 @@ def _send_on(kind: WorkKind[Any]) -> dict[str, int]:
 
 def _resolve(kind: WorkKind[Any]) -> dict[str, int]:
     """What it puts back in the queue is found by the next sweep."""
-    return {"unresolved": work.resolve_due(kind)}
+    return {"unresolved": resolving.resolve_due(kind)}
 
 
 def _wake_drainers(kind: WorkKind[Any], due: int) -> None:

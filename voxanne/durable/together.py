@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from voxanne.durable import many_rows, work
@@ -97,7 +97,8 @@ def _settled_together(kind: WorkKind[Work], landed: Sequence[Landed[Work]]) -> b
             held = _swap(landed)
             _record([settlement.record for _, settlement in landed])
             _tell_overtaken(kind, landed, held)
-    except (DatabaseError, InterfaceError) as error:
+    # Also a fault of ours in one row's record: the others must not go to their lost state for it.
+    except Exception as error:
         logger.warning("settled_singly", kind=kind.name, rows=len(landed), error=type(error).__name__)
         if isinstance(error, OperationalError | InterfaceError):
             connection.close()

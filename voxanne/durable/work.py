@@ -11,7 +11,6 @@ a row is given up for a person to look at.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ Work = TypeVar("Work", bound=DurableWork)
 MOST_LOST_LEASES = 10
 FIRST_WAIT_AFTER_ERROR = timedelta(seconds=5)
 LONGEST_WAIT_AFTER_ERROR = timedelta(minutes=5)
-RESOLVE_SECONDS = 20.0
 STOPPED = "The worker stopped before the outcome was known."
 WORN_OUT = f"Given up: the work failed {MOST_LOST_LEASES} times in a row. Find out why before it is redriven."
 
@@ -292,7 +290,7 @@ def settled_columns(
     }
 
 
-def _move(found: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
+def move_all(found: models.QuerySet[Any], settlement: Settlement, *, enters: bool = True, **more: Any) -> int:
     """The same for however many rows a query finds."""
     columns = settled_columns(found.model, settlement, enters=enters, **more)
     if settlement.uses_attempt:
@@ -315,7 +313,7 @@ def move_many(
     found = model.objects.filter(only or models.Q(), org_id=org_id, pk__in=pks, state=source)
     # Locked in one order: two such calls wait for each other and never for ever.
     moved = list(found.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
-    _move(model.objects.filter(org_id=org_id, pk__in=moved), settlement)
+    move_all(model.objects.filter(org_id=org_id, pk__in=moved), settlement)
     return moved
 
 
@@ -330,63 +328,11 @@ def release_lost(kind: WorkKind[Work], now: datetime | None = None) -> int:
         given_up = 0
         if lifecycle.lost == lifecycle.waiting:
             worn_out = lapsed.filter(lost_leases__gte=MOST_LOST_LEASES - 1)
-            given_up = _move(
+            given_up = move_all(
                 worn_out, Settlement(lifecycle.dead, error=WORN_OUT), lost_leases=F("lost_leases") + 1
             )
         lost = Settlement(lifecycle.lost, error=STOPPED)
-        return given_up + _move(lapsed, lost, lost_leases=F("lost_leases") + 1)
-
-
-def resolve_due(kind: WorkKind[Work], seconds: float = RESOLVE_SECONDS) -> int:
-    """Asks ``resolve`` about rows in the ``lost`` state that are due, the longest waiting first, for at most
-    ``seconds`` (and the last question's own time); returns how many were asked about."""
-    if kind.resolve is None:
-        return 0
-    ends = time.monotonic() + seconds
-    due_by = timezone.now()
-    asked = 0
-    while time.monotonic() < ends:
-        row = _next_unresolved(kind, due_by)
-        if row is None:
-            break
-        _resolve(kind, row)
-        asked += 1
-    return asked
-
-
-def _next_unresolved(kind: WorkKind[Work], due_by: datetime) -> Work | None:
-    """Takes one row to ask about: other sweepers leave it alone for as long as a lease lasts. ``due_by`` is when
-    the sweep began, so that no row is asked about twice in one."""
-    with platform_scope(f"find unresolved {kind.name}"):
-        due = kind.model.objects.filter(state=kind.model.lifecycle.lost, next_attempt_at__lte=due_by)
-        row = due.order_by("next_attempt_at").select_for_update(skip_locked=True, of=("self",)).first()
-        if row is not None:
-            row.next_attempt_at = timezone.now() + kind.lease
-            row.save(update_fields=["next_attempt_at", "updated_at"])
-    return row
-
-
-def _resolve(kind: WorkKind[Work], row: Work) -> None:
-    """Asks about one row. An answer counts only if nothing happened to the row while it was being found."""
-    assert kind.resolve is not None
-    lifecycle = kind.model.lifecycle
-    try:
-        settlement = kind.resolve(row)
-        if settlement is None:
-            return
-        if settlement.state == lifecycle.waiting and row.lost_leases >= MOST_LOST_LEASES:
-            settlement = Settlement(lifecycle.dead, error=WORN_OUT, uses_attempt=False)
-        lifecycle.check(lifecycle.lost, settlement.state)
-        with org_scope(row.org_id):
-            unchanged = kind.model.objects.filter(pk=row.pk, state=lifecycle.lost, updated_at=row.updated_at)
-            moved = _move(unchanged, settlement, enters=settlement.state != lifecycle.lost) == 1
-            if moved and settlement.record is not None:
-                settlement.record()
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        # It stays as it is, to be asked about again when the time taken for it is over.
-        logger.exception("work_not_resolved", kind=kind.name, id=str(row.pk), error=type(error).__name__)
+        return given_up + move_all(lapsed, lost, lost_leases=F("lost_leases") + 1)
 
 
 def count_due(kind: WorkKind[Work]) -> int:
