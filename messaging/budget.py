@@ -5,6 +5,9 @@ no row of the clinic's makes its texts wait for each other. The sum is made anew
 Redis lost it: it leaves out the texts that Redis counted within the last minute and adds those as Redis has them, since
 their rows may not be committed yet. Where Redis is away the rows themselves are counted, one text at a time.
 
+Texts are begun several at a time, and their rows say so before the first of them is judged: whoever counts rows leaves
+out those of the same transaction that were not let through.
+
 Of the month the last fifth is kept from texts to many, and the last tenth from reminders, so that who just booked is
 told. What does not fit waits: for a larger budget, for the next month, or until its time is over.
 
@@ -20,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from messaging.budget_notices import tell_when_near, tell_when_spent
-from messaging.holds import Hold
+from messaging.holds import Hold, Undecided
 from messaging.models import Message
 from messaging.policy import HELD_BY_BUDGET, Policy, policy_of
 from monitoring import redis_link
@@ -102,7 +105,7 @@ WHERE org_id = %(org)s AND first_attempted_at >= %(since)s AND id <> ALL (%(with
 """)
 OF_MINUTE = Statement("""
 SELECT count(*), min(first_attempted_at) FROM sms_delivery_log
-WHERE org_id = %(org)s AND first_attempted_at > %(since)s AND id <> %(message)s
+WHERE org_id = %(org)s AND first_attempted_at > %(since)s AND id <> ALL (%(without)s::uuid[])
 """)
 ALONE = Statement("SELECT pg_try_advisory_xact_lock(hashtextextended('text budget ' || %(org)s::text, 0))")
 
@@ -115,6 +118,12 @@ class _Asked:
     clinic: ClinicKey
     policy: Policy
     now: datetime
+    undecided: Undecided = ()
+
+    @property
+    def without(self) -> list[UUID]:
+        """Texts that do not count, whatever their rows say."""
+        return [self.message.pk, *self.undecided]
 
     @property
     def month(self) -> datetime:
@@ -134,14 +143,16 @@ class _Asked:
         return max(1, limit * MINUTE_SHARE_OF_WHAT_CAN_WAIT // 10)
 
 
-def within_budget(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
+def within_budget(
+    message: Message, clinic: ClinicKey, now: datetime, undecided: Undecided = ()
+) -> Hold | None:
     """The gate: counts a text that goes out for the first time, or holds it back."""
     policy = policy_of(clinic)
     if (policy.monthly_segments, policy.messages_a_minute) == (None, None):
         return None
     if message.first_attempted_at is not None:
         return None
-    asked = _Asked(message, clinic, policy, now)
+    asked = _Asked(message, clinic, policy, now, undecided)
     try:
         said, figure = _ask_redis(asked)
     except RedisAway:
@@ -186,9 +197,9 @@ def _ask_redis(asked: _Asked) -> tuple[str, float]:
     """What the script says: go, wait, or spent; with seconds or segments. Raises RedisAway."""
     said, figure, *recent = _run(asked, None)
     if said == "unknown":
-        # Of these the rows may not be committed yet; this text's own row says already that it is tried.
+        # Of these the rows may not be committed yet.
         uncertain = [UUID(one.partition("/")[0]) for one in recent]
-        base = used_in(asked.clinic.org_id, asked.month, [asked.message.pk, *uncertain])
+        base = used_in(asked.clinic.org_id, asked.month, [*asked.without, *uncertain])
         said, figure, *_ = _run(asked, base)
     return said, float(figure)
 
@@ -230,11 +241,11 @@ def _ask_rows(asked: _Asked) -> tuple[str, float]:
         return "wait", BUSY_WAIT.total_seconds()
     used, most = 0, asked.most_of_month
     if most is not None:
-        used = used_in(org, asked.month, [asked.message.pk])
+        used = used_in(org, asked.month, asked.without)
         if used + asked.message.segments > most:
             return "spent", used
     if asked.most_of_minute:
-        row = OF_MINUTE.row({"org": org, "since": asked.now - MINUTE, "message": asked.message.pk})
+        row = OF_MINUTE.row({"org": org, "since": asked.now - MINUTE, "without": asked.without})
         assert row is not None
         if row[0] >= asked.most_of_minute:
             return "wait", (row[1] + MINUTE - asked.now).total_seconds()

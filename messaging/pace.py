@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from messaging import lines
-from messaging.holds import Hold
+from messaging.holds import Hold, Undecided
 from messaging.models import Message, SenderAccount
 from messaging.states import MessageState
 from monitoring import redis_link
@@ -56,7 +56,7 @@ def _own_figure(org_id: UUID) -> int | None:
 _own_figures: PlanCache[int | None] = PlanCache(_own_figure)
 
 
-def paced(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
+def paced(message: Message, clinic: ClinicKey, now: datetime, _undecided: Undecided = ()) -> Hold | None:
     """Holds a text back until its place in the sender's line; a gate, and the last of them."""
     if _is_at_its_place(message, now):
         return None
