@@ -12,18 +12,21 @@ Of the month the last fifth is kept from texts to many, and the last tenth from 
 told. What does not fit waits: for a larger budget, for the next month, or until its time is over.
 
 Of a minute, too, the last fifth is kept for what was asked for. Whoever finds a minute full is given a place in the
-line of its kind and comes back when it is up: ten thousand waiting texts are not asked about over and over.
+line of its kind and comes back when it is up: ten thousand waiting texts are not asked about over and over. What was
+counted for a text that its sender's pace then holds is given back, its place in the line too: else a pace slower than
+the limit would have the minute full of texts that do not go.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from messaging.budget_notices import tell_when_near, tell_when_spent
-from messaging.holds import Hold, Undecided
+from messaging.holds import Hold, Taken, Undecided
 from messaging.models import Message
 from messaging.policy import HELD_BY_BUDGET, Policy, policy_of
 from monitoring import redis_link
@@ -51,7 +54,7 @@ local used_key, counted, gone, line = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, segments, now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most, base, a_minute, rebuilt_every = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local entry = id .. '/' .. segments
-local used, known = 0, false
+local used, known, place = 0, false, false
 
 if most >= 0 then
     used = tonumber(redis.call('GET', used_key))
@@ -70,7 +73,7 @@ end
 if a_minute > 0 then
     redis.call('ZREMRANGEBYSCORE', gone, '-inf', now - 60)
     redis.call('ZREMRANGEBYSCORE', line, '-inf', now - 60)
-    local place = tonumber(redis.call('ZSCORE', line, id))
+    place = tonumber(redis.call('ZSCORE', line, id))
     local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
     local free = redis.call('ZCARD', gone) < a_minute
     local turn = (place and place <= now) or (not place and not last)
@@ -96,7 +99,21 @@ if most >= 0 and not known then
     redis.call('ZADD', counted, string.format('%.6f', now), entry)
     redis.call('EXPIRE', counted, rebuilt_every + 120)
 end
-return {'go', tostring(used)}
+return {'go', tostring(used), place and string.format('%.6f', place) or ''}
+"""
+# Leaves what the sum is made of as the text was before it was counted.
+GIVE_BACK = """
+if redis.replicate_commands then pcall(redis.replicate_commands) end
+local used_key, counted, gone, line = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, segments, place = ARGV[1], ARGV[2], ARGV[3]
+redis.call('ZREM', gone, id)
+if place ~= '' then
+    redis.call('ZADD', line, place, id)
+    if redis.call('TTL', line) < 120 then redis.call('EXPIRE', line, 120) end
+end
+if redis.call('ZREM', counted, id .. '/' .. segments) == 1 and redis.call('EXISTS', used_key) == 1 then
+    redis.call('DECRBY', used_key, segments)
+end
 """
 
 OF_MONTH = Statement("""
@@ -145,7 +162,7 @@ class _Asked:
 
 def within_budget(
     message: Message, clinic: ClinicKey, now: datetime, undecided: Undecided = ()
-) -> Hold | None:
+) -> Hold | Taken | None:
     """The gate: counts a text that goes out for the first time, or holds it back."""
     policy = policy_of(clinic)
     if (policy.monthly_segments, policy.messages_a_minute) == (None, None):
@@ -154,10 +171,11 @@ def within_budget(
         return None
     asked = _Asked(message, clinic, policy, now, undecided)
     try:
-        said, figure = _ask_redis(asked)
+        said, figure, place = _ask_redis(asked)
     except RedisAway:
-        said, figure = _ask_rows(asked)
-    return _judged(asked, said, figure)
+        # The rows are what is counted: one that is taken back counts no more.
+        return _judged(asked, *_ask_rows(asked))
+    return _judged(asked, said, figure) or Taken(partial(_give_back, asked, place))
 
 
 def _judged(asked: _Asked, said: str, figure: float) -> Hold | None:
@@ -193,15 +211,28 @@ def used_in(org_id: UUID, month: datetime, without: list[UUID] | None = None) ->
 # --- As Redis has it -------------------------------------------------------------------------------
 
 
-def _ask_redis(asked: _Asked) -> tuple[str, float]:
-    """What the script says: go, wait, or spent; with seconds or segments. Raises RedisAway."""
-    said, figure, *recent = _run(asked, None)
+def _ask_redis(asked: _Asked) -> tuple[str, float, str]:
+    """What the script says: go, wait, or spent; with seconds or segments, and the place in the minute's line that one
+    which may go had there. Raises RedisAway."""
+    said, figure, *more = _run(asked, None)
     if said == "unknown":
         # Of these the rows may not be committed yet.
-        uncertain = [UUID(one.partition("/")[0]) for one in recent]
+        uncertain = [UUID(one.partition("/")[0]) for one in more]
         base = used_in(asked.clinic.org_id, asked.month, [*asked.without, *uncertain])
-        said, figure, *_ = _run(asked, base)
-    return said, float(figure)
+        said, figure, *more = _run(asked, base)
+    return said, float(figure), more[0] if more else ""
+
+
+def _give_back(asked: _Asked, place: str) -> None:
+    """As if the text had not been counted. What Redis misses of it is forgotten with the hour."""
+    words = [str(asked.message.pk), asked.message.segments, place]
+    keys = _keys(asked)
+    try:
+        redis_link.link().call(
+            lambda client: _prepared(client, GIVE_BACK)(keys=keys, args=words, client=client)
+        )
+    except RedisAway:
+        return
 
 
 def _run(asked: _Asked, base: int | None) -> list[str]:
@@ -209,7 +240,9 @@ def _run(asked: _Asked, base: int | None) -> list[str]:
     words = [str(asked.message.pk), asked.message.segments, f"{asked.now.timestamp():.6f}", most,
              "" if base is None else base, asked.most_of_minute, int(REBUILT_EVERY.total_seconds())]  # fmt: skip
     keys = _keys(asked)
-    answer = redis_link.link().call(lambda client: _prepared(client)(keys=keys, args=words, client=client))
+    answer = redis_link.link().call(
+        lambda client: _prepared(client, SCRIPT)(keys=keys, args=words, client=client)
+    )
     return [part.decode() for part in answer]
 
 
@@ -221,13 +254,13 @@ def _keys(asked: _Asked) -> list[str]:
     return [f"{root}:used:{month}", f"{root}:counted:{month}", f"{root}:gone", f"{root}:line:{kind}"]
 
 
-_script: list[Any] = []
+_scripts: dict[str, Any] = {}
 
 
-def _prepared(client: Any) -> Any:
-    if not _script:
-        _script.append(client.register_script(SCRIPT))
-    return _script[0]
+def _prepared(client: Any, text: str) -> Any:
+    if text not in _scripts:
+        _scripts[text] = client.register_script(text)
+    return _scripts[text]
 
 
 # --- Without Redis ---------------------------------------------------------------------------------

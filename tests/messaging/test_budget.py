@@ -190,7 +190,8 @@ def key_of(clinic: Clinic) -> ClinicKey:
 def ask(desk: Desk, message: Message, now: datetime = NOON) -> Hold | None:
     """The gate's answer, in a transaction that has not committed the try."""
     with org_scope(desk.clinic.id):
-        return within_budget(message, key_of(desk.clinic), now)
+        found = within_budget(message, key_of(desk.clinic), now)
+    return found if isinstance(found, Hold) else None
 
 
 def forget_the_sum(clinic: Clinic) -> None:
