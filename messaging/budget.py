@@ -180,7 +180,7 @@ def within_budget(
 
 def _judged(asked: _Asked, said: str, figure: float) -> Hold | None:
     if said == "wait":
-        return Hold(timedelta(seconds=max(figure, 0.05)), MINUTE_FULL)
+        return Hold(timedelta(seconds=max(figure, 0.05)), MINUTE_FULL, may_end_sooner=True)
     if said == "spent":
         if asked.message.priority == 0:
             tell_when_spent(asked.clinic.org_id, asked.policy, asked.month, int(figure))
