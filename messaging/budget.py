@@ -1,9 +1,10 @@
 """How many texts a clinic sends: a month's budget of segments, and so many texts a minute. Only where its rules say so.
 
-A text counts once, with its first try. The rows are the truth (``first_attempted_at``); Redis keeps their sum, so that
-no row of the clinic's makes its texts wait for each other. The sum is made anew from the rows each hour, and whenever
-Redis lost it: it leaves out the texts that Redis counted within the last minute and adds those as Redis has them, since
-their rows may not be committed yet. Where Redis is away the rows themselves are counted, one text at a time.
+A text counts once, with its first try by SMS (by WhatsApp it has no segments). The rows are the truth
+(``first_attempted_at``); Redis keeps their sum, so that no row of the clinic's makes its texts wait for each other. The
+sum is made anew from the rows each hour, and whenever Redis lost it: it leaves out the texts that Redis counted within
+the last minute and adds those as Redis has them, since their rows may not be committed yet. Where Redis is away the
+rows themselves are counted, one text at a time.
 
 Texts are begun several at a time, and their rows say so before the first of them is judged: whoever counts rows leaves
 out those of the same transaction that were not let through.
@@ -25,10 +26,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from messaging import minute_lines
 from messaging.budget_notices import tell_when_near, tell_when_spent
 from messaging.holds import Hold, Taken, Undecided
 from messaging.models import Message
-from messaging.policy import HELD_BY_BUDGET, Policy, policy_of
+from messaging.policy import HELD_BY_BUDGET, HELD_BY_MINUTE, Policy, policy_of
 from monitoring import redis_link
 from monitoring.redis_link import RedisAway
 from voxanne.statements import Statement
@@ -46,7 +48,7 @@ KEPT = (
     f"{HELD_BY_BUDGET} of texts is nearly used up, and the rest is kept for confirmations. It goes out when the budget"
     " is raised, or when the next month begins."
 )
-MINUTE_FULL = "Held: this clinic sends no more texts a minute. It goes out by itself when its turn comes."
+MINUTE_FULL = f"{HELD_BY_MINUTE}. It goes out by itself when its turn comes."
 
 SCRIPT = """
 if redis.replicate_commands then pcall(redis.replicate_commands) end
@@ -247,11 +249,15 @@ def _run(asked: _Asked, base: int | None) -> list[str]:
 
 
 def _keys(asked: _Asked) -> list[str]:
-    # The braces keep a clinic's keys together where Redis is a cluster.
-    root = redis_link.key("budget", f"{{{asked.clinic.org_id}}}")
-    kind = "asked" if asked.message.priority == 0 else "waiting"
+    org = asked.clinic.org_id
+    root = minute_lines.root(org)
     month = f"{asked.month:%Y-%m}"
-    return [f"{root}:used:{month}", f"{root}:counted:{month}", f"{root}:gone", f"{root}:line:{kind}"]
+    return [
+        f"{root}:used:{month}",
+        f"{root}:counted:{month}",
+        f"{root}:gone",
+        minute_lines.line(org, asked.message.priority),
+    ]
 
 
 _scripts: dict[str, Any] = {}
