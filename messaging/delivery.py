@@ -67,7 +67,9 @@ def prepare_all(messages: list[Message]) -> list[Prepared | Settlement]:
         if message not in begun:
             found.append(Settlement(MessageState.EXPIRED, error=gates.too_late(message), uses_attempt=False))
             continue
-        one = _prepared(message, begun[message], now)
+        # What was let through has its first try by now; the others' rows only say so until they are taken back.
+        undecided = [other.pk for other in timely if other.first_attempted_at is None]
+        one = _prepared(message, begun[message], now, undecided)
         if isinstance(one, Settlement) and (try_id := begun[message].id) is not None:
             taken_back[try_id] = message
         found.append(one)
@@ -75,7 +77,9 @@ def prepare_all(messages: list[Message]) -> list[Prepared | Settlement]:
     return found
 
 
-def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared | Settlement:
+def _prepared(
+    message: Message, begun: tries.Begun, now: datetime, undecided: gates.Undecided
+) -> Prepared | Settlement:
     if begun.opted_out:
         return Settlement(MessageState.SUPPRESSED, error="The person opted out.", uses_attempt=False)
     if begun.id is None:
@@ -84,7 +88,7 @@ def _prepared(message: Message, begun: tries.Begun, now: datetime) -> Prepared |
     words = words_now(message, begun.clinic, now) if by_whatsapp else OWN_WORDS
     if words is None:
         return whatsapp.instead(message)
-    held_back = gates.held_by_gate(message, begun.clinic, now)
+    held_back = gates.held_by_gate(message, begun.clinic, now, undecided)
     if held_back is not None:
         return held_back
     if message.first_attempted_at is None:

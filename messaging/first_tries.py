@@ -14,7 +14,7 @@ _listeners: dict[MessageKind, Listener] = {}
 
 def on_first_try(kinds: tuple[MessageKind, ...], listener: Listener) -> None:
     """``listener`` is told of each text of these kinds in the transaction that claims it for its first try, in the
-    clinic's scope. Called from ``AppConfig.ready()``."""
+    clinic's scope; once more where it goes by SMS after all. Called from ``AppConfig.ready()``."""
     for kind in kinds:
         _listeners[kind] = listener
 

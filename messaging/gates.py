@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from messaging.budget import within_budget
-from messaging.holds import Gate, Hold
+from messaging.holds import Gate, Hold, Taken, Undecided
 from messaging.models import Message
 from messaging.pace import paced
 from messaging.quiet_hours import waits_at_night
@@ -17,22 +17,29 @@ from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.plan_cache import ClinicKey
 
-__all__ = ["GATES", "Gate", "Hold", "held_by_gate", "too_late"]
+__all__ = ["GATES", "Gate", "Hold", "Taken", "Undecided", "held_by_gate", "too_late"]
 
 LATE = "Its time had passed before it could be sent. "
 
-# In this order; the first that holds a text back decides. Those that take something up (a place in a sender's pace)
-# stand last, so that nothing is taken up for a text that another gate holds.
+# In this order; the first that holds a text back decides. Those that take something up stand last, and what one took is
+# given back where a later one holds the text: a text that waits for its place in a sender's pace uses nobody's minute.
 GATES: tuple[Gate, ...] = (waits_at_night, within_budget, paced)
 
 
-def held_by_gate(message: Message, clinic: ClinicKey, now: datetime) -> Settlement | None:
+def held_by_gate(
+    message: Message, clinic: ClinicKey, now: datetime, undecided: Undecided = ()
+) -> Settlement | None:
     """How a text that may not go out now is put back; None when it may. A text whose time would be over by then has
-    expired."""
+    expired. ``undecided`` are the texts that were begun with it and not let through, itself among them."""
+    taken: list[Taken] = []
     for gate in GATES:
-        hold = gate(message, clinic, now)
-        if hold is not None:
-            return _put_back(message, hold, now)
+        found = gate(message, clinic, now, undecided)
+        if isinstance(found, Hold):
+            for one in taken:
+                one.give_back()
+            return _put_back(message, found, now)
+        if found is not None:
+            taken.append(found)
     return None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from messaging.models import Message
 from voxanne.tenancy.plan_cache import ClinicKey
@@ -25,4 +26,15 @@ class Hold:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-Gate = Callable[[Message, ClinicKey, datetime], Hold | None]
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """It may go as far as this gate can tell, which took something up for it. ``give_back`` undoes that, where a later
+    gate holds the text; it never raises."""
+
+    give_back: Callable[[], None]
+
+
+# Texts of this transaction whose rows say that they are tried, and which no gate has let through yet: no gate may count
+# them as gone.
+Undecided = Collection[UUID]
+Gate = Callable[[Message, ClinicKey, datetime, Undecided], Hold | Taken | None]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 from django.utils import timezone
 
+from messaging import minute_lines
 from messaging.models import Message
 from messaging.states import MessageState
 from voxanne.tenancy.models import Organization
@@ -18,7 +19,8 @@ from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 # How texts that these rules hold back say so: by these words they are found again when the rules change.
 HELD_FOR_THE_NIGHT = "Held: it is night"
 HELD_BY_BUDGET = "Held: this month's budget"
-HELD = (HELD_FOR_THE_NIGHT, HELD_BY_BUDGET)
+HELD_BY_MINUTE = "Held: this clinic sends no more texts a minute"
+HELD = (HELD_FOR_THE_NIGHT, HELD_BY_BUDGET, HELD_BY_MINUTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ def policy_of(clinic: ClinicKey) -> Policy:
 
 
 def let_go(org_id: UUID) -> int:
-    """After the rules changed: texts that the old ones held back are judged anew at once. Returns how many. Inside
-    the clinic's scope."""
+    """After the rules changed: texts that the old ones held back are judged anew at once, and nobody stands in a line
+    that they made. Returns how many. Inside the clinic's scope."""
+    minute_lines.forget(org_id)
     now = timezone.now()
     by_rule = Q()
     for words in HELD:

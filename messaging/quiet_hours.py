@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from messaging.holds import Hold
+from messaging.holds import Hold, Undecided
 from messaging.models import Message
 from messaging.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, policy_of
 from messaging.recipient_zones import zones_of
@@ -24,7 +24,9 @@ SECOND = timedelta(seconds=1)
 Zones = tuple[ZoneInfo, ...]
 
 
-def waits_at_night(message: Message, clinic: ClinicKey, now: datetime) -> Hold | None:
+def waits_at_night(
+    message: Message, clinic: ClinicKey, now: datetime, _undecided: Undecided = ()
+) -> Hold | None:
     """The gate: holds what can wait back until it is day where its reader is."""
     policy = policy_of(clinic)
     if policy.quiet is None or not can_wait(message):

@@ -76,7 +76,8 @@ def after_receipt(message: Message, sid: str, code: int | None) -> Settlement | 
 
 
 def by_text(message: Message, reason: str) -> Settlement | None:
-    """The row as it waits to go by SMS, with tries of its own; None once its time is over, or without a sender."""
+    """The row as it waits to go by SMS, with tries of its own, the first of which counts as a text's first does: by
+    WhatsApp it used nothing of the month's segments. None once its time is over, or without a sender."""
     if message.expires_at <= timezone.now():
         return None
     number = _text_sender(message.org_id)
@@ -85,7 +86,7 @@ def by_text(message: Message, reason: str) -> Settlement | None:
     size = measure(message.body)
     columns = {
         "channel": Channel.SMS.value, "sender": number, "segments": size.segments, "encoding": size.encoding.value,
-        "attempts": 0, "sent_at": None, "error_code": None,
+        "attempts": 0, "first_attempted_at": None, "sent_at": None, "error_code": None,
     }  # fmt: skip
     return Settlement(MessageState.QUEUED, error=reason, uses_attempt=False, columns=columns)
 

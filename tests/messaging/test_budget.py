@@ -190,7 +190,8 @@ def key_of(clinic: Clinic) -> ClinicKey:
 def ask(desk: Desk, message: Message, now: datetime = NOON) -> Hold | None:
     """The gate's answer, in a transaction that has not committed the try."""
     with org_scope(desk.clinic.id):
-        return within_budget(message, key_of(desk.clinic), now)
+        found = within_budget(message, key_of(desk.clinic), now)
+    return found if isinstance(found, Hold) else None
 
 
 def forget_the_sum(clinic: Clinic) -> None:
@@ -267,6 +268,20 @@ def test_who_waits_in_line_is_given_a_place_each(desk: Desk) -> None:
     assert len(waits) == 4
     assert waits == sorted(set(waits)), "they do not all come back at once"
     assert waits[-1] - waits[0] > 3
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_minute_that_was_raised_holds_nobody_by_the_old_figure(desk: Desk) -> None:
+    """Neither those in its line nor those who come now."""
+    with time_machine.travel(NOON, tick=False):
+        limit(desk.clinic, messages_a_minute=2)
+        texts = [sent(desk) for _ in range(12)]
+        assert [text.state for text in texts].count(MessageState.QUEUED) == 10
+        limit(desk.clinic, messages_a_minute=600)
+        with org_scope(desk.clinic.id):
+            assert let_go(desk.clinic.id) == 10
+        newest = sent(desk)
+    assert {desk.now(text).state for text in (*texts, newest)} == {MessageState.SENT}
 
 
 # Who is told

@@ -193,11 +193,11 @@ def test_while_one_probes_the_others_wait_a_moment(cooled: Desk) -> None:
     assert state_of(cooled) is CircuitState.CLOSED
 
 
-def held(message: Message, clinic: Any, now: Any) -> Hold:
+def held(message: Message, clinic: Any, now: Any, undecided: Any) -> Hold:
     return Hold(timedelta(hours=1), "Quiet hours.")
 
 
-def broken(message: Message, clinic: Any, now: Any) -> Hold:
+def broken(message: Message, clinic: Any, now: Any, undecided: Any) -> Hold:
     raise RuntimeError("a gate of ours is broken")
 
 

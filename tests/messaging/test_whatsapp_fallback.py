@@ -9,9 +9,11 @@ import pytest
 from django.utils import timezone
 
 from messaging import consent, whatsapp
+from messaging.budget import used_in
 from messaging.dead_letters import Redriven, redrive
 from messaging.delivery import SMS_DELIVERY, settle_late
 from messaging.models import Contact, Message, SenderAccount
+from messaging.policy import HELD_BY_BUDGET, let_go
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES, Fault
 from messaging.providers.twilio.outcomes import outcome_of_receipt
@@ -19,6 +21,7 @@ from messaging.states import MessageState
 from messaging.waits import RETRY_WAITS
 from monitoring import alerts
 from tests.messaging.desk import PATIENT, Desk, later
+from tests.messaging.test_budget import limit, redis
 from tests.messaging.whatsapp import (
     OURS,
     THEIRS,
@@ -35,6 +38,8 @@ from tests.messaging.whatsapp import (
 )
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
+
+__all__ = ["redis"]
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +99,36 @@ def test_a_text_that_whatsapp_refuses_goes_by_text(wa: Desk, alerted: list[str],
     assert (sent.state, sent.attempts, sent.error_code) == (MessageState.SENT, 1, None)
     assert channels(wa, message) == ["whatsapp", "sms"]
     assert got(wa) == [message.body]
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_text_that_goes_on_by_text_counts_then_and_once(wa: Desk) -> None:
+    """By WhatsApp it used nothing of the budget; by SMS it passes no budget that is spent."""
+    limit(wa.clinic, monthly_segments=3)
+    message = wa.write("A long one. " * 20)
+    wa.send(message)
+    report(wa, message, "undelivered", 63016)
+    waiting = wa.now(message)
+    assert (waiting.state, is_by(waiting), waiting.segments) == (MessageState.QUEUED, "sms", 2)
+    assert segments_used(wa) == 0
+    plain = [wa.write(f"{serial}", recipient="+14155550177") for serial in range(2)]
+    for text in plain:
+        wa.send(text)
+    assert segments_used(wa) == 2
+    wa.send(message)
+    held = wa.now(message)
+    assert (held.state, held.last_error.startswith(HELD_BY_BUDGET)) == (MessageState.QUEUED, True)
+    limit(wa.clinic, monthly_segments=4)
+    with org_scope(wa.clinic.id):
+        assert let_go(wa.clinic.id) == 1
+    wa.send(message)
+    assert wa.now(message).state == MessageState.SENT
+    assert segments_used(wa) == 4
+
+
+def segments_used(desk: Desk) -> int:
+    with org_scope(desk.clinic.id):
+        return used_in(desk.clinic.id, timezone.now() - timedelta(days=1))
 
 
 @pytest.mark.parametrize("code", [63014, 63033, 21610])
