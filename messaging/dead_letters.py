@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.priorities import BEHIND, as_it_was
 from messaging.states import MessageState
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit
@@ -22,9 +23,6 @@ from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
 FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
-
-# As a message's ``priority`` has it: what is asked for now goes first.
-BULK_PRIORITY = 2
 
 # Work that wore out its workers is given up without a moment of its own.
 GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")
@@ -61,7 +59,7 @@ def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) ->
             return Redriven.UNKNOWN
         if message.state == MessageState.DEAD_LETTER and message.expires_at <= timezone.now():
             return Redriven.TOO_LATE
-        if not work.redrive(Message, org_id, message_id, FRESH):
+        if not work.redrive(Message, org_id, message_id, {**FRESH, "priority": as_it_was(message)}):
             return Redriven.NOT_DEAD
         _record(message, "message.redrive", reason, actor)
         hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
@@ -79,9 +77,9 @@ def discard(message: Message, *, reason: str, actor: User | None) -> bool:
 
 
 def redrive_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:
-    """``redrive`` for many at once, of one clinic: how many this call put back. They wait behind what was asked for
-    now, and no worker is woken for each: sweepers find them. Inside the clinic's scope."""
-    fresh = work.afresh(Message, {**FRESH, "priority": BULK_PRIORITY})
+    """``redrive`` for many at once, of one clinic: how many this call put back. They wait behind what is asked for
+    now (``priorities.BEHIND``), and no worker is woken for each: sweepers find them. Inside the clinic's scope."""
+    fresh = work.afresh(Message, {**FRESH, "priority": BEHIND})
     still_useful = Q(expires_at__gt=timezone.now())
     moved = work.move_many(
         Message, org_id, message_ids, fresh, source=MessageState.DEAD_LETTER, only=still_useful

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.priorities import as_it_was
 from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 from voxanne.durable.hints import hint_on_commit
@@ -45,7 +46,7 @@ def send_again(message: Message, *, reason: str, actor: User | None) -> Decided:
     """Sends the text again, though the first one may have left: the person was told that it may come twice."""
     if message.expires_at <= timezone.now():
         return Decided.TOO_LATE
-    fresh = {"attempts": 0, "lost_leases": 0, "error_code": None}
+    fresh = {"attempts": 0, "lost_leases": 0, "error_code": None, "priority": as_it_was(message)}
     queued = Settlement(MessageState.QUEUED, uses_attempt=False, columns=fresh)
     again = queued.also(lambda: hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk))
     return _decide(message, again, "message.send_again", reason, actor)

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("messaging", "0121_staff_learn_of_lost_texts")]
+
+    operations = [
+        migrations.AlterField(
+            model_name="message",
+            name="priority",
+            field=models.PositiveSmallIntegerField(
+                default=0, help_text="0 asked for now, 1 time-bound, 2 bulk, 3 asked for and put back with many."
+            ),
+        ),
+    ]
