@@ -49,7 +49,8 @@ def get_dead_letter_sms(limit: int = 100) -> list[Message]:
 
 def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) -> Redriven:
     """Puts one dead letter back in the queue and says so in the audit trail, in the name of ``actor`` (None:
-    operations). Asked twice at once, one of the two does it. A text about what is over would only expire."""
+    operations). Asked twice at once, one of the two does it. A text about what is over, or was called off,
+    would only expire."""
     org_id = _clinic_of(message_id)
     if org_id is None:
         return Redriven.UNKNOWN

@@ -120,7 +120,9 @@ def sms_retry_dead_letter(request: HttpRequest, message_id: UUID) -> JsonRespons
             return error_response(404, "not_found", "There is no message with this id.")
         case Redriven.TOO_LATE:
             return error_response(
-                409, "too_late", "Its time has passed: a text about what is over is not sent."
+                409,
+                "too_late",
+                "Its time has passed, or what it was about no longer stands: such a text is not sent.",
             )
         case _:
             return error_response(

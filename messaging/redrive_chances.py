@@ -32,6 +32,7 @@ class Chance(StrEnum):
     TOO_LATE = "too_late"
 
 
+OVER = "Its time is over, or what it was about no longer stands. Discard it; ring the patient if it still matters."
 WORDS = {
     Chance.LIKELY: "May help",
     Chance.WHEN_MENDED: "Once mended",
@@ -101,7 +102,10 @@ def judge(message: Message, sending: Sending, now: datetime) -> Judged:
     chance = chance_of(message, now)
     match chance:
         case Chance.TOO_LATE:
-            return Judged(chance, "Its time is over. Discard it; ring the patient if it still matters.")
+            return Judged(
+                chance,
+                OVER,
+            )
         case Chance.NO:
             return Judged(
                 chance, "It would be refused again. Reach the patient in another way, then discard it."

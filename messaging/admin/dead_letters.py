@@ -22,6 +22,9 @@ MOST_COUNTED = 99
 
 REDRIVE = "The text is tried again as if it were new. Mend what kept it from arriving first, or it will end here again."
 REASON_KEPT = " Say why: it is kept in the audit trail."
+TOO_LATE = (
+    "Its time has passed, or what it was about no longer stands: it was not sent again. Discard it instead."
+)
 DISCARD = (
     "It will not be sent, and it no longer asks for attention. Tell the patient in another way if it matters."
 )
@@ -60,7 +63,10 @@ class DeadLetterActs:
             case Redriven.DONE:
                 return Told("The text waits to be sent again.")
             case Redriven.TOO_LATE:
-                return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+                return Told(
+                    TOO_LATE,
+                    done=False,
+                )
         return Told(
             f'Nothing to send again: the text is marked "{message.get_state_display()}" now.', done=False
         )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+import time as time_module
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
-from messaging import dead_letters, lifetimes
+from messaging import dead_letters, lifetimes, outbox
 from messaging.dead_letters import Redriven
 from messaging.models import Message, MessagingPolicy
 from messaging.priorities import can_wait
+from messaging.redrive_chances import Sending, judge
 from messaging.states import MessageKind, MessageState
+from tests.clinics import make_clinic
 from tests.messaging.desk import Desk
 from tests.messaging.test_budget import limit, sent, work_off
+from tests.messaging.test_bulk_acts import dead
 from voxanne.tenancy.plan_cache import ClinicKey
-from voxanne.tenancy.scope import org_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +41,20 @@ def put_all_back(desk: Desk, *messages: Message) -> int:
     pks = [message.pk for message in messages]
     with org_scope(desk.clinic.id):
         return dead_letters.redrive_many(desk.clinic.id, pks, reason="Mended.", actor_id=None)
+
+
+def until_somebody_waits() -> None:
+    """For a row that this transaction has in hand."""
+    waits = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    with connection.cursor() as cursor:
+        for _ in range(3000):
+            cursor.execute(waits)
+            if cursor.fetchone()[0]:
+                return
+            time_module.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @pytest.fixture
@@ -89,3 +109,45 @@ def test_put_back_by_itself_it_goes_first_again(desk: Desk) -> None:
     die(desk, text)
     assert dead_letters.redrive(text.pk, "Mended.") is Redriven.DONE
     assert desk.now(text).priority == 0
+
+
+# What was called off
+
+
+def test_what_was_said_of_a_visit_that_is_off_is_not_put_back(desk: Desk) -> None:
+    texts = [desk.write("You are booked.", about="appointment:1") for _ in range(2)]
+    for text in texts:
+        die(desk, text)
+    with org_scope(desk.clinic.id):
+        assert outbox.cancel_about(desk.clinic.id, "appointment:1") == 0
+    assert put_all_back(desk, texts[0]) == 0
+    assert dead_letters.redrive(texts[1].pk, "Mended.") is Redriven.TOO_LATE
+    assert "no longer stands" in judge(desk.now(texts[0]), Sending(), timezone.now()).why
+    assert {(desk.now(text).state, desk.now(text).error_code) for text in texts} == {("dead_letter", 30003)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_text_that_goes_back_to_the_queue_meanwhile_is_withdrawn() -> None:
+    """Its worker settles it just as the visit is called off."""
+    with platform_scope("test data"):
+        elm = make_clinic("elm-street", timezone="America/New_York", country="US")
+    try:
+        (pk,) = dead(elm, 1, state="sending", about="appointment:1")
+        withdrawn = list[int]()
+
+        def call_off() -> None:
+            with org_scope(elm.id):
+                withdrawn.append(outbox.cancel_about(elm.id, "appointment:1"))
+            connection.close()
+
+        thread = threading.Thread(target=call_off)
+        with org_scope(elm.id):
+            Message.objects.filter(pk=pk).update(state="queued")
+            thread.start()
+            until_somebody_waits()
+        thread.join()
+        with org_scope(elm.id):
+            assert (withdrawn, Message.objects.get().state) == ([1], "canceled")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE organizations, users CASCADE")
