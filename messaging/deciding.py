@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from django.utils import timezone
 
+from messaging.dead_letters import is_in_doubt
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.priorities import as_it_was
-from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
@@ -31,8 +31,7 @@ class Decided(StrEnum):
 
 def is_open(message: Message) -> bool:
     """Whether nobody knows if this text is on its phone: it is being looked up, or was given up unproven."""
-    given_up = message.state == MessageState.DEAD_LETTER and message.last_error in UNPROVEN
-    return message.state == MessageState.UNKNOWN or given_up
+    return message.state == MessageState.UNKNOWN or is_in_doubt(message)
 
 
 def mark_sent(message: Message, *, reason: str, actor: User | None) -> Decided:

@@ -14,4 +14,11 @@ class Migration(migrations.Migration):
                 default=0, help_text="0 asked for now, 1 time-bound, 2 bulk, 3 asked for and put back with many."
             ),
         ),
+        migrations.AddField(
+            model_name="bulkact",
+            name="in_doubt",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, help_text="Left alone: nobody knows whether they arrived."
+            ),
+        ),
     ]

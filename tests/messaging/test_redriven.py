@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from messaging import dead_letters, lifetimes, outbox
 from messaging.dead_letters import Redriven
-from messaging.models import Message, MessagingPolicy
+from messaging.deciding import Decided, send_again
+from messaging.models import BulkAct, Message, MessagingPolicy
 from messaging.priorities import can_wait
+from messaging.reconciliation import IN_DOUBT, UNPROVED
 from messaging.redrive_chances import Sending, judge
 from messaging.states import MessageKind, MessageState
 from tests.clinics import make_clinic
 from tests.messaging.desk import Desk
 from tests.messaging.test_budget import limit, sent, work_off
-from tests.messaging.test_bulk_acts import dead
+from tests.messaging.test_bulk_acts import all_steps, ask, dead
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope, platform_scope
 
@@ -151,3 +154,30 @@ def test_a_text_that_goes_back_to_the_queue_meanwhile_is_withdrawn() -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE organizations, users CASCADE")
+
+
+# Of unknown fate
+
+
+@pytest.mark.parametrize("why", [IN_DOUBT, UNPROVED])
+def test_what_may_have_arrived_is_left_to_a_person(desk: Desk, why: str) -> None:
+    text, other = desk.write(), desk.write("Other.")
+    die(desk, text, last_error=why, error_code=None)
+    die(desk, other)
+    assert put_all_back(desk, text, other) == 1
+    assert dead_letters.redrive(text.pk, "Mended.") is Redriven.IN_DOUBT
+    assert desk.now(text).state == MessageState.DEAD_LETTER
+    assert "mark it as sent" in judge(desk.now(text), Sending(), timezone.now()).why
+    answer = Client().post(f"/api/monitoring/sms-retry-dead-letter/{text.pk}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "fate_unproven")
+    assert send_again(desk.now(text), reason="Not in the log.", actor=None) is Decided.DONE
+    assert desk.now(text).state == MessageState.QUEUED
+
+
+def test_a_bulk_act_counts_what_it_leaves_to_a_person(desk: Desk) -> None:
+    pks = dead(desk.clinic, 2, last_error=IN_DOUBT) + dead(desk.clinic, 3)
+    act = ask(desk.clinic, BulkAct.Act.REDRIVE, pks)
+    all_steps(act)
+    with org_scope(desk.clinic.id):
+        act.refresh_from_db()
+    assert (act.handled, act.changed, act.in_doubt) == (5, 3, 2)
