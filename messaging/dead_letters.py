@@ -23,7 +23,10 @@ from voxanne.tenancy.models import AuditEntry, User
 from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
-FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
+FRESH = {
+    "error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None, "sent_at": None,
+    "receipt_asked_at": None,
+}  # fmt: skip
 
 # Work that wore out its workers is given up without a moment of its own.
 GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")

@@ -45,7 +45,13 @@ def send_again(message: Message, *, reason: str, actor: User | None) -> Decided:
     """Sends the text again, though the first one may have left: the person was told that it may come twice."""
     if message.expires_at <= timezone.now():
         return Decided.TOO_LATE
-    fresh = {"attempts": 0, "lost_leases": 0, "error_code": None, "priority": as_it_was(message)}
+    fresh = {
+        "attempts": 0,
+        "lost_leases": 0,
+        "error_code": None,
+        "sent_at": None,
+        "priority": as_it_was(message),
+    }
     queued = Settlement(MessageState.QUEUED, uses_attempt=False, columns=fresh)
     again = queued.also(lambda: hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk))
     return _decide(message, again, "message.send_again", reason, actor)

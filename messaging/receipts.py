@@ -146,7 +146,7 @@ def _once_more(
     again = Settlement(
         MessageState.QUEUED,
         uses_attempt=message.state == MessageState.SENDING,
-        columns=columns,
+        columns={**columns, "sent_at": None},
         error=reason + resending.AGAIN,
         wait=wait,
         record=partial(tries.note_fate, message, receipt.sid, receipt.error_code, reason),
