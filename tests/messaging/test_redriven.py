@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time as time_module
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -22,9 +21,10 @@ from messaging.reconciliation import IN_DOUBT, UNPROVED
 from messaging.redrive_chances import Sending, judge
 from messaging.states import MessageKind, MessageState
 from tests.clinics import make_clinic
-from tests.messaging.desk import Desk
-from tests.messaging.test_budget import limit, sent, work_off
+from tests.messaging.desk import Desk, until_somebody_waits
+from tests.messaging.test_budget import limit, sent
 from tests.messaging.test_bulk_acts import all_steps, ask, dead
+from tests.messaging.test_pauses import work_off
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope, platform_scope
 
@@ -44,20 +44,6 @@ def put_all_back(desk: Desk, *messages: Message) -> int:
     pks = [message.pk for message in messages]
     with org_scope(desk.clinic.id):
         return dead_letters.redrive_many(desk.clinic.id, pks, reason="Mended.", actor_id=None)
-
-
-def until_somebody_waits() -> None:
-    """For a row that this transaction has in hand."""
-    waits = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-    )
-    with connection.cursor() as cursor:
-        for _ in range(3000):
-            cursor.execute(waits)
-            if cursor.fetchone()[0]:
-                return
-            time_module.sleep(0.01)
-    raise AssertionError("nobody waits")
 
 
 @pytest.fixture
