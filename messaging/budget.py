@@ -12,10 +12,10 @@ out those of the same transaction that were not let through.
 Of the month the last fifth is kept from texts to many, and the last tenth from reminders, so that who just booked is
 told. What does not fit waits: for a larger budget, for the next month, or until its time is over.
 
-Of a minute, too, the last fifth is kept for what was asked for. Whoever finds a minute full is given a place in the
-line of its kind and comes back when it is up: ten thousand waiting texts are not asked about over and over. What was
-counted for a text that its sender's pace then holds is given back, its place in the line too: else a pace slower than
-the limit would have the minute full of texts that do not go.
+Of a minute, too, the last fifth is kept for what was asked for, save where it was put back with many. Whoever finds a
+minute full is given a place in the line of its kind and comes back when it is up: ten thousand waiting texts are not
+asked about over and over. What was counted for a text that its sender's pace then holds is given back, its place in the
+line too: else a pace slower than the limit would have the minute full of texts that do not go.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from messaging.budget_notices import tell_when_near, tell_when_spent
 from messaging.holds import Hold, Taken, Undecided
 from messaging.models import Message
 from messaging.policy import HELD_BY_BUDGET, HELD_BY_MINUTE, Policy, policy_of
+from messaging.priorities import ASKED_FOR, TIMED, as_it_was
 from monitoring import redis_link
 from monitoring.redis_link import RedisAway
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 
 MINUTE = timedelta(minutes=1)
-# Of ten parts of the month: how many a priority may use up.
-MONTH_SHARES = {0: 10, 1: 9}
+# Of ten parts of the month: how many a text may use up, by the priority that it was written with.
+MONTH_SHARES = {ASKED_FOR: 10, TIMED: 9}
 MONTH_SHARE_OF_BULK = 8
 MINUTE_SHARE_OF_WHAT_CAN_WAIT = 8
 REBUILT_EVERY = timedelta(hours=1)
@@ -151,13 +152,13 @@ class _Asked:
     @property
     def most_of_month(self) -> int | None:
         limit = self.policy.monthly_segments
-        share = MONTH_SHARES.get(self.message.priority, MONTH_SHARE_OF_BULK)
+        share = MONTH_SHARES.get(as_it_was(self.message), MONTH_SHARE_OF_BULK)
         return None if limit is None else limit * share // 10
 
     @property
     def most_of_minute(self) -> int:
         limit = self.policy.messages_a_minute or 0
-        if self.message.priority == 0 or limit == 0:
+        if self.message.priority == ASKED_FOR or limit == 0:
             return limit
         return max(1, limit * MINUTE_SHARE_OF_WHAT_CAN_WAIT // 10)
 
@@ -184,9 +185,10 @@ def _judged(asked: _Asked, said: str, figure: float) -> Hold | None:
     if said == "wait":
         return Hold(timedelta(seconds=max(figure, 0.05)), MINUTE_FULL, may_end_sooner=True)
     if said == "spent":
-        if asked.message.priority == 0:
+        was_asked_for = as_it_was(asked.message) == ASKED_FOR
+        if was_asked_for:
             tell_when_spent(asked.clinic.org_id, asked.policy, asked.month, int(figure))
-        reason = SPENT if asked.message.priority == 0 else KEPT
+        reason = SPENT if was_asked_for else KEPT
         return Hold(next_month(asked.now, asked.policy) - asked.now, reason, may_end_sooner=True)
     tell_when_near(asked.clinic.org_id, asked.policy, asked.month, int(figure))
     return None

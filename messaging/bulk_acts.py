@@ -2,7 +2,8 @@
 
 The act is a row of durable work that holds the ids of the texts as they were shown when it was asked for; what dies
 later is not part of it. Each step moves its rows and counts them in one transaction, by compare-and-swap: whatever is
-pressed twice, by however many people, a text is put back once. Between the steps of a redrive the texts put back so
+pressed twice, by however many people, a text is put back once. One of which nobody knows whether it arrived is counted
+and left to a person. Between the steps of a redrive the texts put back so
 far are looked at: where most of them die again the rest is left alone, and a person is told.
 """
 
@@ -17,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from messaging.bulk_states import BulkState
-from messaging.dead_letters import discard_many, redrive_many
+from messaging.dead_letters import discard_many, in_doubt_among, redrive_many
 from messaging.models import BulkAct, Message
 from messaging.states import MessageState
 from monitoring.retention import remove
@@ -109,7 +110,8 @@ def step(act: BulkAct, dying: str) -> Settlement:
 def _do(act: BulkAct, pks: Sequence[UUID]) -> None:
     do = redrive_many if act.act == BulkAct.Act.REDRIVE else discard_many
     done = do(act.org_id, pks, reason=act.reason, actor_id=act.asked_by_id)
-    BulkAct.objects.filter(pk=act.pk).update(changed=F("changed") + done)
+    left = in_doubt_among(act.org_id, pks) if act.act == BulkAct.Act.REDRIVE else 0
+    BulkAct.objects.filter(pk=act.pk).update(changed=F("changed") + done, in_doubt=F("in_doubt") + left)
 
 
 def dying_again(act: BulkAct) -> str:

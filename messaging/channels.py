@@ -7,7 +7,6 @@ way: who says STOP on WhatsApp still gets texts, and the other way round.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from django.db import models
 
@@ -21,11 +20,6 @@ class Channel(models.TextChoices):
 
     SMS = "sms", "Text"
     WHATSAPP = "whatsapp", "WhatsApp"
-
-
-class HasChannel(Protocol):
-    @property
-    def channel(self) -> str: ...
 
 
 def address(channel: str, number: str) -> str:
@@ -43,11 +37,6 @@ def parted(provider_address: str) -> tuple[Channel, str]:
 def window_since(now: datetime) -> datetime:
     """Whoever wrote by WhatsApp after this may be sent free words there at ``now``."""
     return now - WINDOW
-
-
-def service_of(message: HasChannel) -> str:
-    """The name of the service that this message goes through, for the circuit that stands before it."""
-    return f"twilio_{message.channel}"
 
 
 # Within the outbox's one statement: a clinic without WhatsApp pays for a look at one column of a row that is read

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.priorities import BEHIND, as_it_was
+from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit
@@ -21,10 +23,10 @@ from voxanne.tenancy.models import AuditEntry, User
 from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
-FRESH = {"error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None}
-
-# As a message's ``priority`` has it: what is asked for now goes first.
-BULK_PRIORITY = 2
+FRESH = {
+    "error_code": None, "dead_lettered_at": None, "unknown_since": None, "first_empty_list_at": None, "sent_at": None,
+    "receipt_asked_at": None,
+}  # fmt: skip
 
 # Work that wore out its workers is given up without a moment of its own.
 GAVE_UP_AT = Coalesce("dead_lettered_at", "updated_at")
@@ -34,12 +36,14 @@ OF_MESSAGE = Statement("SELECT org_id FROM clinic_of_message(%s::uuid)")
 
 
 class Redriven(StrEnum):
-    """What came of asking to redrive."""
+    """What came of asking to redrive. ``IN_DOUBT``: nobody knows whether it arrived, so that a person has to decide
+    (messaging/deciding.py)."""
 
     DONE = "done"
     UNKNOWN = "unknown"
     NOT_DEAD = "not_dead"
     TOO_LATE = "too_late"
+    IN_DOUBT = "in_doubt"
 
 
 def get_dead_letter_sms(limit: int = 100) -> list[Message]:
@@ -51,7 +55,8 @@ def get_dead_letter_sms(limit: int = 100) -> list[Message]:
 
 def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) -> Redriven:
     """Puts one dead letter back in the queue and says so in the audit trail, in the name of ``actor`` (None:
-    operations). Asked twice at once, one of the two does it. A text about what is over would only expire."""
+    operations). Asked twice at once, one of the two does it. A text about what is over, or was called off,
+    would only expire."""
     org_id = _clinic_of(message_id)
     if org_id is None:
         return Redriven.UNKNOWN
@@ -59,9 +64,11 @@ def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) ->
         message = Message.objects.filter(pk=message_id).first()
         if message is None:
             return Redriven.UNKNOWN
+        if is_in_doubt(message):
+            return Redriven.IN_DOUBT
         if message.state == MessageState.DEAD_LETTER and message.expires_at <= timezone.now():
             return Redriven.TOO_LATE
-        if not work.redrive(Message, org_id, message_id, FRESH):
+        if not work.redrive(Message, org_id, message_id, {**FRESH, "priority": as_it_was(message)}):
             return Redriven.NOT_DEAD
         _record(message, "message.redrive", reason, actor)
         hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
@@ -79,15 +86,31 @@ def discard(message: Message, *, reason: str, actor: User | None) -> bool:
 
 
 def redrive_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:
-    """``redrive`` for many at once, of one clinic: how many this call put back. They wait behind what was asked for
-    now, and no worker is woken for each: sweepers find them. Inside the clinic's scope."""
-    fresh = work.afresh(Message, {**FRESH, "priority": BULK_PRIORITY})
-    still_useful = Q(expires_at__gt=timezone.now())
+    """``redrive`` for many at once, of one clinic: how many this call put back. They wait behind what is asked for
+    now (``priorities.BEHIND``), and no worker is woken for each: sweepers find them. Those of which nobody knows
+    whether they arrived are left alone. Inside the clinic's scope."""
+    fresh = work.afresh(Message, {**FRESH, "priority": BEHIND})
+    still_useful = Q(expires_at__gt=timezone.now()) & ~Q(last_error__in=UNPROVEN)
     moved = work.move_many(
         Message, org_id, message_ids, fresh, source=MessageState.DEAD_LETTER, only=still_useful
     )
     _record_many(org_id, moved, "message.redrive", reason, actor_id)
     return len(moved)
+
+
+def in_doubt_among(org_id: UUID, message_ids: Sequence[UUID]) -> int:
+    """How many of these ``redrive_many`` leaves to a person, who decides about each. Inside the clinic's scope."""
+    return Message.objects.filter(in_doubt(), org_id=org_id, pk__in=message_ids).count()
+
+
+def is_in_doubt(message: Message) -> bool:
+    """Whether it was given up without anybody knowing if it is on its phone."""
+    return message.state == MessageState.DEAD_LETTER and message.last_error in UNPROVEN
+
+
+def in_doubt() -> Q:
+    """The same of rows."""
+    return Q(state=MessageState.DEAD_LETTER, last_error__in=UNPROVEN)
 
 
 def discard_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:

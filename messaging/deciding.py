@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from django.utils import timezone
 
+from messaging.dead_letters import is_in_doubt
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
-from messaging.reconciliation import UNPROVEN
+from messaging.priorities import as_it_was
 from messaging.states import MessageState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
@@ -30,8 +31,7 @@ class Decided(StrEnum):
 
 def is_open(message: Message) -> bool:
     """Whether nobody knows if this text is on its phone: it is being looked up, or was given up unproven."""
-    given_up = message.state == MessageState.DEAD_LETTER and message.last_error in UNPROVEN
-    return message.state == MessageState.UNKNOWN or given_up
+    return message.state == MessageState.UNKNOWN or is_in_doubt(message)
 
 
 def mark_sent(message: Message, *, reason: str, actor: User | None) -> Decided:
@@ -45,7 +45,13 @@ def send_again(message: Message, *, reason: str, actor: User | None) -> Decided:
     """Sends the text again, though the first one may have left: the person was told that it may come twice."""
     if message.expires_at <= timezone.now():
         return Decided.TOO_LATE
-    fresh = {"attempts": 0, "lost_leases": 0, "error_code": None}
+    fresh = {
+        "attempts": 0,
+        "lost_leases": 0,
+        "error_code": None,
+        "sent_at": None,
+        "priority": as_it_was(message),
+    }
     queued = Settlement(MessageState.QUEUED, uses_attempt=False, columns=fresh)
     again = queued.also(lambda: hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk))
     return _decide(message, again, "message.send_again", reason, actor)

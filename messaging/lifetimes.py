@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from messaging.models import Message
 from messaging.policy import policy_of
-from messaging.quiet_hours import can_wait, next_night, zones_for
+from messaging.priorities import can_wait
+from messaging.quiet_hours import next_night, zones_for
 from voxanne.tenancy.plan_cache import ClinicKey
 
 LONGEST_OF_WHAT_CAN_WAIT = timedelta(hours=1)

@@ -1,8 +1,9 @@
 """Places in lines: in Redis for all processes, in this one's memory while Redis is away.
 
-A line has three lanes, one a priority. Each knows when its next text may leave. What is asked for now pushes the
-others back and is not pushed by them; what can wait leaves a part of the pace free, so that what overtakes it does not
-pile up at the provider. A few seconds' worth may go at once: the provider queues so little willingly.
+A line has three lanes, one a priority; in the last is whatever comes behind too. Each knows when its next text may
+leave. What is asked for now pushes the others back and is not pushed by them; what can wait leaves a part of the pace
+free, so that what overtakes it does not pile up at the provider. A few seconds' worth may go at once: the provider
+queues so little willingly.
 """
 
 from __future__ import annotations

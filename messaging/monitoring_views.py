@@ -30,6 +30,7 @@ from voxanne.tenancy.models import User
 
 RECENT = 10
 DEFAULT_LIMIT = 100
+IN_DOUBT = "Nobody knows whether it arrived: a person decides about it on its staff page, told that it may come twice."
 
 
 @monitoring_access
@@ -110,7 +111,8 @@ def _dead_letter(message: Message) -> dict[str, Any]:
 @monitoring_access
 @require_POST
 def sms_retry_dead_letter(request: HttpRequest, message_id: UUID) -> JsonResponse:
-    """Puts one dead letter back in the queue; 404 for an unknown message, 409 for one that is not dead."""
+    """Puts one dead letter back in the queue; 404 for an unknown message, 409 for one that is not dead, is too
+    late, or may have arrived."""
     match redrive(message_id, reason="Redriven through the monitoring address.", actor=_operator(request)):
         case Redriven.DONE:
             return JsonResponse(
@@ -120,8 +122,12 @@ def sms_retry_dead_letter(request: HttpRequest, message_id: UUID) -> JsonRespons
             return error_response(404, "not_found", "There is no message with this id.")
         case Redriven.TOO_LATE:
             return error_response(
-                409, "too_late", "Its time has passed: a text about what is over is not sent."
+                409,
+                "too_late",
+                "Its time has passed, or what it was about no longer stands: such a text is not sent.",
             )
+        case Redriven.IN_DOUBT:
+            return error_response(409, "fate_unproven", IN_DOUBT)
         case _:
             return error_response(
                 409, "not_dead_lettered", "The message is not a dead letter, or not any more."

@@ -112,4 +112,9 @@ def line_up_anew(org_id: UUID, sender: str) -> int:
             next_attempt_at__gt=now,
             last_error=IN_LINE,
         )
-        return standing.update(next_attempt_at=now, slot_at=None, last_error="", updated_at=now)
+        # Whoever changes a pace has the sender in hand, and so waits for no text (messaging/pauses.py).
+        free = standing.order_by("pk").select_for_update(of=("self",), skip_locked=True)
+        pks = list(free.values_list("pk", flat=True))
+        return Message.objects.filter(pk__in=pks).update(
+            next_attempt_at=now, slot_at=None, last_error="", updated_at=now
+        )

@@ -4,6 +4,9 @@ A held text stays ``queued`` and uses no attempt. It is not due until its time i
 ``expires_at``), so the claim needs to know nothing of pauses: it finds held texts only to let them expire. They are
 held in three places, each of which reads the sender's row anyway: ``pause`` itself moves what is due, the outbox writes
 new ones so, and ``delivery.prepare`` puts back what becomes due meanwhile (``held``).
+
+Everybody locks a text before its sender: a receipt has its text in hand when it finds out that the sender is to be
+paused. So who has the sender in hand waits for no text.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from messaging.models import Message, SenderAccount
@@ -23,6 +26,7 @@ from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
 from messaging.states import MessageState
 from monitoring.alerts import Severity, alert
 from voxanne.durable.settlement import Settlement
+from voxanne.statements import Statement
 from voxanne.tenancy.scope import org_scope
 
 # As the outbox has it.
@@ -37,6 +41,17 @@ MOST_AT_ONCE = 500
 CODES_OF_ACCOUNT = (
     frozenset(code for code, known in CODES.items() if known.fault is Fault.ACCOUNT) - OF_ONE_RECIPIENT
 )
+
+# What somebody else has in hand is left to him: where it stays in the queue, it is held when it is claimed.
+HOLD = Statement("""
+WITH due AS MATERIALIZED (
+    SELECT id FROM sms_delivery_log
+    WHERE org_id = %(org)s AND state = 'queued' AND next_attempt_at <= %(now)s AND expires_at > %(now)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE sms_delivery_log AS text SET next_attempt_at = expires_at, last_error = %(said)s, updated_at = %(now)s
+FROM due WHERE text.id = due.id
+""")
 
 
 def fault_of_account(answer: Answer) -> str:
@@ -77,10 +92,7 @@ def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
         running = SenderAccount.objects.filter(org_id=org_id, paused_reason="")
         if not running.update(paused_reason=reason[:200], paused_at=now):
             return False
-        due = Message.objects.filter(org_id=org_id, state=MessageState.QUEUED, next_attempt_at__lte=now)
-        held = due.filter(expires_at__gt=now).update(
-            next_attempt_at=F("expires_at"), last_error=HELD + reason, updated_at=now
-        )
+        held = HOLD.run({"org": org_id, "now": now, "said": HELD + reason})
         own = SenderAccount.objects.filter(org_id=org_id).exclude(account_sid="").exists()
         _alert_when_paused(org_id, "by a person" if by_a_person else reason, held=held, own_account=own)
     return True
@@ -110,12 +122,20 @@ def resume(org_id: UUID) -> int | None:
     """Lets the clinic's texts go, those held back at once. Returns how many were held; None when none were to be."""
     now = timezone.now()
     with org_scope(org_id):
+        queued = Message.objects.filter(org_id=org_id, state=MessageState.QUEUED, expires_at__gt=now)
+        held = queued.filter(next_attempt_at__gte=F("expires_at") - SAME_MOMENT)
+        _lock(held)
         paused = SenderAccount.objects.filter(org_id=org_id).exclude(paused_reason="")
         if not paused.update(paused_reason="", paused_at=None):
             return None
-        queued = Message.objects.filter(org_id=org_id, state=MessageState.QUEUED, expires_at__gt=now)
-        held = queued.filter(next_attempt_at__gte=F("expires_at") - SAME_MOMENT)
-        return held.update(next_attempt_at=now, last_error="", updated_at=now)
+        # With those that were written meanwhile.
+        pks = _lock(held, skip_locked=True)
+        return Message.objects.filter(pk__in=pks).update(next_attempt_at=now, last_error="", updated_at=now)
+
+
+def _lock(found: QuerySet[Message], *, skip_locked: bool = False) -> list[UUID]:
+    rows = found.order_by("pk").select_for_update(of=("self",), skip_locked=skip_locked)
+    return list(rows.values_list("pk", flat=True))
 
 
 def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from messaging.holds import Hold, Undecided
 from messaging.models import Message
 from messaging.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, policy_of
+from messaging.priorities import can_wait
 from messaging.recipient_zones import zones_of
-from messaging.states import MessageKind
 from voxanne.tenancy.plan_cache import ClinicKey
 
 # A night that begins and ends within it has been seen whole, clocks put forward or back included.
@@ -38,11 +38,6 @@ def waits_at_night(
         f"{HELD_FOR_THE_NIGHT} where this person is. It goes out from {policy.quiet.ends:%H:%M} their time."
     )
     return Hold(awake_at - now, reason)
-
-
-def can_wait(message: Message) -> bool:
-    """Nobody is waiting for it: it is told by the clinic's clock, not in answer to a wish."""
-    return message.priority > 0 or message.kind == MessageKind.REMINDER
 
 
 def zones_for(recipient: str, now: datetime, policy: Policy) -> Zones:

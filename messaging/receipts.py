@@ -77,10 +77,15 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if not is_known:
             tries.note_sid(message, receipt.sid)
         if not _says_something_new(message, receipt, is_known):
+            if not is_known and _is_block(receipt):
+                consent.record_carrier_block(message)
             return False
         settlement = settlement_of(message, receipt, sure=sure)
-        if message.state != settlement.state:
-            return move(Message, org_id, message.pk, settlement)
+        if message.state != settlement.state and move(Message, org_id, message.pk, settlement):
+            return True
+        if message.state != settlement.state == MessageState.SUPPRESSED:
+            # The text's own fate is settled; the person's wish is not.
+            consent.record_carrier_block(message)
         if message.provider_sid == receipt.sid:
             FURTHER.run({"org": org_id, "id": message.pk, "status": receipt.status})
         return False
@@ -105,6 +110,11 @@ def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> b
     # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
     # while the message's fate is open.
     return not is_known and (not message.provider_sid or message.state in OPEN)
+
+
+def _is_block(receipt: Receipt) -> bool:
+    """Whether it says that the person takes no texts: that counts whatever became of this one."""
+    return outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome is TryOutcome.OPTED_OUT
 
 
 def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settlement:
@@ -146,7 +156,7 @@ def _once_more(
     again = Settlement(
         MessageState.QUEUED,
         uses_attempt=message.state == MessageState.SENDING,
-        columns=columns,
+        columns={**columns, "sent_at": None},
         error=reason + resending.AGAIN,
         wait=wait,
         record=partial(tries.note_fate, message, receipt.sid, receipt.error_code, reason),

@@ -12,7 +12,7 @@ from django.db.models import Max, Q
 
 from messaging.models import Message, SenderAccount
 from messaging.providers.twilio.codes import CODES, Fault
-from messaging.reconciliation import IN_DOUBT
+from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 
 # Of a clinic's newest texts so many are looked at for one that went out.
@@ -32,6 +32,11 @@ class Chance(StrEnum):
     TOO_LATE = "too_late"
 
 
+OVER = "Its time is over, or what it was about no longer stands. Discard it; ring the patient if it still matters."
+TO_DECIDE = (
+    "Nobody knows whether it arrived, so it is sent again neither by itself nor with others. Look at the provider's"
+    " log, then mark it as sent, or send it again from its own page, where you are told that it may come twice."
+)
 WORDS = {
     Chance.LIKELY: "May help",
     Chance.WHEN_MENDED: "Once mended",
@@ -64,10 +69,11 @@ def codes_with(faults: Collection[Fault]) -> list[int]:
 def chance_of(message: Message, now: datetime) -> Chance:
     if message.expires_at <= now:
         return Chance.TOO_LATE
+    if message.last_error in UNPROVEN:
+        return Chance.UNSURE
     code = message.error_code
     if code is None:
-        known_not_taken = message.provider_sid == "" and message.last_error != IN_DOUBT
-        return Chance.LIKELY if known_not_taken else Chance.UNSURE
+        return Chance.LIKELY if message.provider_sid == "" else Chance.UNSURE
     known = CODES.get(code)
     if known is None or known.fault is Fault.AMBIGUOUS:
         return Chance.UNSURE
@@ -80,19 +86,19 @@ def with_chance(chance: Chance, now: datetime) -> Q:
     """The dead letters of that chance, as ``chance_of`` tells them apart."""
     if chance is Chance.TOO_LATE:
         return Q(expires_at__lte=now)
-    in_time = Q(expires_at__gt=now)
+    in_time, in_doubt = Q(expires_at__gt=now), Q(last_error__in=UNPROVEN)
     hopeless, mendable, passing = (codes_with(faults) for faults in (HOPELESS, MENDED_BY_A_PERSON, PASSING))
-    not_taken = Q(error_code=None, provider_sid="") & ~Q(last_error=IN_DOUBT)
+    not_taken = Q(error_code=None, provider_sid="")
     match chance:
         case Chance.NO:
-            return in_time & Q(error_code__in=hopeless)
+            return in_time & ~in_doubt & Q(error_code__in=hopeless)
         case Chance.WHEN_MENDED:
-            return in_time & Q(error_code__in=mendable)
+            return in_time & ~in_doubt & Q(error_code__in=mendable)
         case Chance.LIKELY:
-            return in_time & (not_taken | Q(error_code__in=passing))
+            return in_time & ~in_doubt & (not_taken | Q(error_code__in=passing))
     judged = [*hopeless, *mendable, *passing]
     return in_time & (
-        Q(error_code=None) & ~not_taken | Q(error_code__isnull=False) & ~Q(error_code__in=judged)
+        in_doubt | Q(error_code=None) & ~not_taken | Q(error_code__isnull=False) & ~Q(error_code__in=judged)
     )
 
 
@@ -101,11 +107,16 @@ def judge(message: Message, sending: Sending, now: datetime) -> Judged:
     chance = chance_of(message, now)
     match chance:
         case Chance.TOO_LATE:
-            return Judged(chance, "Its time is over. Discard it; ring the patient if it still matters.")
+            return Judged(
+                chance,
+                OVER,
+            )
         case Chance.NO:
             return Judged(
                 chance, "It would be refused again. Reach the patient in another way, then discard it."
             )
+        case Chance.UNSURE if message.last_error in UNPROVEN:
+            return Judged(chance, TO_DECIDE)
         case Chance.UNSURE:
             return Judged(
                 chance, "It may have arrived. Ask the patient, or look at the provider's log, first."

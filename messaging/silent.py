@@ -2,7 +2,8 @@
 
 A receipt that we missed is lost: Twilio repeats it a few times, and not for hours. What Twilio says when it is asked
 goes through the same door as a receipt. Some carriers never say whether a text arrived: after ``ASKED_FOR`` it is left
-as it is, ``sent``, and counted.
+as it is, ``sent``, and counted. The days are those since it was sent last: a text that was put back has a fate of its
+own.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ MOST_A_SECOND = 5.0
 TAKE = Statement("""
 WITH due AS MATERIALIZED (
     SELECT id FROM sms_delivery_log
-    WHERE first_attempted_at BETWEEN %(oldest)s AND %(newest)s AND state = 'sent' AND provider_sid <> ''
+    WHERE sent_at BETWEEN %(oldest)s AND %(newest)s AND state = 'sent' AND provider_sid <> ''
       AND (receipt_asked_at IS NULL OR receipt_asked_at < %(again)s)
-    ORDER BY first_attempted_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ORDER BY sent_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 )
 UPDATE sms_delivery_log AS text SET receipt_asked_at = %(now)s FROM due WHERE text.id = due.id
 RETURNING text.org_id, text.id, text.provider_sid
@@ -120,9 +121,9 @@ def _ask(org_id: UUID, message_id: UUID, sid: str) -> bool:
 
 
 def never_told() -> dict[tuple[str, ...], float]:
-    """For the gauge: of the texts first tried three to four days ago, those that nobody will ask about any more."""
+    """For the gauge: of the texts sent three to four days ago, those that nobody will ask about any more."""
     now = timezone.now()
     window = (now - ASKED_FOR - DAY, now - ASKED_FOR)
     with platform_scope("count texts whose receipt never came"):
-        silent = Message.objects.filter(state=MessageState.SENT, first_attempted_at__range=window)
+        silent = Message.objects.filter(state=MessageState.SENT, sent_at__range=window)
         return {(): float(silent.order_by().count())}

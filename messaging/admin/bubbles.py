@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from messaging.admin.reasons import reason
 from messaging.conversation.media import Medium, media_of
+from messaging.conversation.replies import is_by_staff
 from messaging.conversation.thread import Entry, Page
 from messaging.models import InboundMessage, Message
 from messaging.states import MessageKind, MessageState
@@ -100,7 +101,9 @@ def _who(message: Message, reader: User | None) -> str:
         return (
             "You" if message.author == reader else (message.author.get_full_name() or message.author.username)
         )
-    return "Staff" if message.kind == MessageKind.REPLY else message.get_kind_display()
+    if is_by_staff(message):
+        return "Staff"
+    return "Automatic answer" if message.kind == MessageKind.REPLY else message.get_kind_display()
 
 
 def _theirs(text: InboundMessage, told: str) -> Bubble:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import MAY_REDRIVE
+from messaging.admin.dead_letters import MAY_REDRIVE, left_in_doubt
 from messaging.bulk_acts import go_on, stop
 from messaging.bulk_states import BulkState
 from messaging.models import BulkAct
@@ -84,9 +84,11 @@ class BulkActAdmin(ReadOnly, ClinicAdmin):
     def came_to(self, act: BulkAct) -> str:
         verb = "put back in the queue" if act.act == BulkAct.Act.REDRIVE else "discarded"
         told = f"{act.changed:,} {verb}."
-        left = act.handled - act.changed
-        if left:
+        left = act.handled - act.changed - act.in_doubt
+        if left > 0:
             told += f" {left:,} left alone: their time is over, or somebody was quicker."
+        if act.in_doubt:
+            told += f" {left_in_doubt(act.in_doubt)}"
         return f"{told} {act.last_error}" if act.last_error else told
 
     @shown("Asked for")

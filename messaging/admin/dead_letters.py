@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
 
-from messaging.dead_letters import Redriven, discard, redrive
+from messaging.dead_letters import Redriven, discard, is_in_doubt, redrive
 from messaging.models import Message
-from messaging.redrive_chances import judge, sending_of
+from messaging.redrive_chances import TO_DECIDE, judge, sending_of
 from messaging.states import MessageState
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.people import person
@@ -22,6 +24,9 @@ MOST_COUNTED = 99
 
 REDRIVE = "The text is tried again as if it were new. Mend what kept it from arriving first, or it will end here again."
 REASON_KEPT = " Say why: it is kept in the audit trail."
+TOO_LATE = (
+    "Its time has passed, or what it was about no longer stands: it was not sent again. Discard it instead."
+)
 DISCARD = (
     "It will not be sent, and it no longer asks for attention. Tell the patient in another way if it matters."
 )
@@ -37,8 +42,13 @@ def is_dead(message: Message) -> bool:
     return message.state == MessageState.DEAD_LETTER
 
 
+def may_go_again(message: Message) -> bool:
+    """One of which nobody knows whether it arrived has a button of its own, which warns."""
+    return is_dead(message) and not is_in_doubt(message)
+
+
 ROW_BUTTONS = (
-    RowButton("redrive", "Send again", MAY_REDRIVE, is_dead),
+    RowButton("redrive", "Send again", MAY_REDRIVE, may_go_again),
     RowButton("discard", "Discard", MAY_DISCARD, is_dead),
 )
 
@@ -59,8 +69,13 @@ class DeadLetterActs:
         match redrive(message.pk, given["reason"], actor=person(request)):
             case Redriven.DONE:
                 return Told("The text waits to be sent again.")
+            case Redriven.IN_DOUBT:
+                return Told(f"Not sent again. {TO_DECIDE}", done=False)
             case Redriven.TOO_LATE:
-                return Told("Its time has passed, so it was not sent again. Discard it instead.", done=False)
+                return Told(
+                    TOO_LATE,
+                    done=False,
+                )
         return Told(
             f'Nothing to send again: the text is marked "{message.get_state_display()}" now.', done=False
         )
@@ -95,10 +110,11 @@ class DeadLetterActs:
     ) -> Told:
         actor = person(request)
         why = given["reason"]
-        done = sum(redrive(message.pk, why, actor=actor) is Redriven.DONE for message in messages)
-        return _told(
-            done, len(messages), "to be sent again", "their time has passed, or they have gone out meanwhile"
-        )
+        came_to = Counter(redrive(message.pk, why, actor=actor) for message in messages)
+        otherwise = "their time has passed, or they have gone out meanwhile"
+        in_doubt = came_to[Redriven.IN_DOUBT]
+        told = _told(came_to[Redriven.DONE], len(messages) - in_doubt, "to be sent again", otherwise)
+        return replace(told, text=f"{told.text} {left_in_doubt(in_doubt)}") if in_doubt else told
 
     @asks_about_rows(
         "Discard selected",
@@ -117,6 +133,13 @@ class DeadLetterActs:
         return _told(
             done, len(messages), "discarded", "they have gone out meanwhile, or were discarded before"
         )
+
+
+def left_in_doubt(number: int) -> str:
+    """What is said of texts that a person has to decide about, one by one."""
+    return (
+        f"{number:,} left alone because nobody knows whether they arrived: decide about each on its own page."
+    )
 
 
 def _told(done: int, asked: int, verb: str, otherwise: str) -> Told:

@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
+from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, open_dead_letters
 from messaging.admin.numbers import whole_or_masked
 from messaging.admin.provider_copies import answer_in_words, outcome_in_words, request_in_words
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
-from messaging.admin.unknown import FITS, UnknownActs, looked_up
 from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
+from messaging.admin.unknown import UnknownActs, looked_up
 from messaging.channels import Channel
 from messaging.conversation.media import media_of
 from messaging.models import DeliveryAttempt, InboundMessage, Message
@@ -52,6 +52,8 @@ STATE_TONES = {
 
 
 CHANNEL_TONES = {"whatsapp": "success"}
+
+FITS = {button.act: button.fits for button in (*ROW_BUTTONS, *BUTTONS_OF_UNKNOWN)}
 
 
 class DeliveryAttemptInline(ReadOnlyTabular):
@@ -185,7 +187,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
 
     def fits(self, act: str, row: Message) -> bool:
         """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
-        return FITS.get(act, is_dead)(row)
+        return FITS[act](row)
 
     state_badge = badge("State", "state", STATE_TONES)
     channel_badge = badge("By", "channel", CHANNEL_TONES)

@@ -35,10 +35,7 @@ NEVER_TOLD = "The carrier has it and never said whether it arrived; ask the pati
 
 def reason(message: Message) -> str:
     state = MessageState(message.state)
-    if (
-        state == MessageState.SENT
-        and (message.first_attempted_at or message.created_at) < timezone.now() - ASKED_FOR
-    ):
+    if state == MessageState.SENT and (message.sent_at or message.created_at) < timezone.now() - ASKED_FOR:
         return NEVER_TOLD
     if state == MessageState.QUEUED and message.next_attempt_at < timezone.now() - OVERDUE:
         return HELD_UP

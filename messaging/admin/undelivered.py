@@ -25,12 +25,14 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead
+from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead, left_in_doubt
 from messaging.admin.export import MOST_EXPORTED, csv_lines
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
 from messaging.admin.undelivered_list import ByChance, ByReason, UndeliveredList
+from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
 from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, ask_for
+from messaging.dead_letters import in_doubt
 from messaging.models import BulkAct, DeadLetter, Message
 from messaging.redrive_chances import WORDS, Chance, Judged, judge, sending_of, with_chance
 from voxanne.staff import people
@@ -94,7 +96,7 @@ class DeadLetterAdmin(MessageAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = [one for one in super().get_list_display(request) if getattr(one, "__name__", "") != "acts"]
-        return [*columns, buttons(request, "messaging_deadletter", ROW_BUTTONS)]
+        return [*columns, buttons(request, "messaging_deadletter", (*ROW_BUTTONS, *BUTTONS_OF_UNKNOWN))]
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         (first, options), *others = super().sections(request, obj)
@@ -216,7 +218,13 @@ class DeadLetterAdmin(MessageAdmin):
         number = rows.order_by()[: MOST_CHOSEN + 1].count()
         question, yes = QUESTIONS[act]
         now = timezone.now()
-        late = rows.filter(with_chance(Chance.TOO_LATE, now)).order_by()[:MOST_CHOSEN].count()
+        late = (
+            rows.exclude(in_doubt())
+            .filter(with_chance(Chance.TOO_LATE, now))
+            .order_by()[:MOST_CHOSEN]
+            .count()
+        )
+        doubtful = rows.filter(in_doubt()).order_by()[:MOST_CHOSEN].count()
         hopeless = rows.filter(with_chance(Chance.NO, now)).order_by()[:MOST_CHOSEN].count()
         context = {
             **self.admin_site.each_context(request),
@@ -228,6 +236,7 @@ class DeadLetterAdmin(MessageAdmin):
             "more": number > MOST_CHOSEN,
             "late": late if act == Act.REDRIVE else 0,
             "hopeless": hopeless if act == Act.REDRIVE else 0,
+            "in_doubt": left_in_doubt(doubtful) if act == Act.REDRIVE and doubtful else "",
             "minutes": -(-number // (60 * A_SECOND)) if act == Act.REDRIVE else 0,
             "form": form,
             "shown_at": shown_at.isoformat(),

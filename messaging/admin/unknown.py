@@ -26,10 +26,8 @@ SEND_AGAIN = (
 
 ROW_BUTTONS = (
     RowButton("mark_sent", "Mark sent", MAY_DECIDE, is_open),
-    # A text that was given up has its own button for this among the dead letters' ones.
-    RowButton("send_anyway", "Send again", MAY_DECIDE, lambda row: row.state == MessageState.UNKNOWN),
+    RowButton("send_anyway", "Send again", MAY_DECIDE, is_open),
 )
-FITS = {button.act: button.fits for button in ROW_BUTTONS}
 
 
 def looked_up(message: Message) -> str:

@@ -23,6 +23,7 @@ from voxanne.tenancy.scope import org_scope
 LONGEST = 1600
 # An answer that could not leave for so long would only puzzle; whoever wrote it sees that it did not.
 USEFUL_FOR = timedelta(hours=4)
+KEY_OF_STAFF = "reply:"
 
 EMPTY = "Write something first."
 TOO_LONG = f"That is too long for one text: {LONGEST:,} characters at most. Send it as two."
@@ -113,8 +114,16 @@ def reply(
 
 def newest_answer(org_id: UUID, number: str) -> Message | None:
     """What staff answered last. Inside the clinic's scope."""
-    answers = Message.objects.filter(org_id=org_id, recipient=number, kind=MessageKind.REPLY)
+    answers = Message.objects.filter(
+        org_id=org_id, recipient=number, kind=MessageKind.REPLY, dedupe_key__startswith=KEY_OF_STAFF
+    )
     return answers.select_related("author").order_by("-created_at", "-pk").first()
+
+
+def is_by_staff(message: Message) -> bool:
+    """Whether somebody wrote it, also where they have no account any more: an answer of ours to HELP is of this kind
+    too."""
+    return message.kind == MessageKind.REPLY and message.dedupe_key.startswith(KEY_OF_STAFF)
 
 
 def _name_of(author: User | None) -> str:
@@ -161,7 +170,7 @@ def _enqueue(org_id: UUID, number: str, body: str, key: UUID) -> UUID:
 
 
 def _dedupe_key(key: UUID) -> str:
-    return f"reply:{key}"
+    return f"{KEY_OF_STAFF}{key}"
 
 
 def _sentence(reason: str) -> str:

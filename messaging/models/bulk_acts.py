@@ -17,7 +17,8 @@ class BulkAct(DurableWork):
     """What one person asked to be done to many dead letters of a clinic: worked off in steps, in the background.
 
     ``chosen`` are the messages as they were shown; of them the first ``handled`` have had their turn, ``changed`` by
-    it. The fates of those from ``judged`` on are watched: where they die again, the rest is left alone.
+    it, and ``in_doubt`` are left to a person. The fates of those from ``judged`` on are watched: where they die again,
+    the rest is left alone.
     """
 
     lifecycle = BULK_LIFECYCLE
@@ -36,6 +37,9 @@ class BulkAct(DurableWork):
     chosen = ArrayField(models.UUIDField())
     handled = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
+    in_doubt = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Left alone: nobody knows whether they arrived."
+    )
     judged = models.PositiveIntegerField(default=0)
 
     class Meta:

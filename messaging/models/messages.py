@@ -27,7 +27,9 @@ class Message(DurableWork):
     )
     kind = models.CharField(max_length=30, choices=MessageKind.choices)
     state = models.CharField(max_length=20, choices=MessageState.choices, default=MessageState.QUEUED)
-    priority = models.PositiveSmallIntegerField(default=0, help_text="0 asked for now, 1 time-bound, 2 bulk.")
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="0 asked for now, 1 time-bound, 2 bulk, 3 asked for and put back with many."
+    )
     dedupe_key = models.CharField(max_length=120, help_text="Unique per clinic: what must not be said twice.")
     about = models.CharField(
         max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from messaging import outbox
@@ -28,6 +30,20 @@ _serial = count(1)
 def later(seconds: float) -> time_machine.travel:
     """The clock that much further on, for the length of a block."""
     return time_machine.travel(timezone.now() + timedelta(seconds=seconds))
+
+
+def until_somebody_waits() -> None:
+    """For a row that this transaction has in hand."""
+    waits = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    with connection.cursor() as cursor:
+        for _ in range(3000):
+            cursor.execute(waits)
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @dataclass

@@ -126,7 +126,7 @@ def test_what_is_put_back_is_as_new_and_waits_behind_what_is_asked_for_now(elm: 
     all_steps(ask(elm, REDRIVE, [pk]))
     with org_scope(elm.id):
         text = Message.objects.get(pk=pk)
-    assert (text.attempts, text.error_code, text.dead_lettered_at, text.priority) == (0, None, None, 2)
+    assert (text.attempts, text.error_code, text.dead_lettered_at, text.priority) == (0, None, None, 3)
 
 
 @pytest.mark.django_db

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings as product
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
-from messaging import pauses
+from messaging import pace, pauses
 from messaging.delivery import SMS_DELIVERY
-from messaging.models import SenderAccount
+from messaging.models import Message, SenderAccount
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.codes import spoken_reason
 from messaging.states import MessageState
 from monitoring import alerts
-from tests.clinics import Clinic
-from tests.messaging.desk import Desk, later
+from tests.clinics import Clinic, make_clinic
+from tests.messaging.desk import Desk, later, until_somebody_waits
+from tests.messaging.test_bulk_acts import dead
 from voxanne.durable import work
-from voxanne.tenancy.scope import org_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 pytestmark = pytest.mark.django_db
 
@@ -184,3 +186,78 @@ def test_resuming_sends_what_was_held_and_leaves_what_is_for_later(desk: Desk) -
     assert {desk.now(one).state for one in (before, during)} == {MessageState.SENT}
     assert (desk.now(reminder).state, desk.now(reminder).next_attempt_at) == (MessageState.QUEUED, tomorrow)
     assert (sender(desk.clinic).paused_reason, sender(desk.clinic).paused_at) == ("", None)
+
+
+# Who waits for whom
+
+
+@pytest.fixture
+def committed() -> Iterator[Clinic]:
+    with platform_scope("test data"):
+        elm = make_clinic("elm-street", timezone="America/New_York", country="US")
+    yield elm
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE organizations, users CASCADE")
+
+
+def held_by_a_receipt(clinic: Clinic, meanwhile: Callable[[], object]) -> list[object]:
+    """What ``meanwhile`` returns or raises, in a thread of its own, while a receipt has a text in hand."""
+    came_to: list[object] = []
+
+    def run() -> None:
+        try:
+            came_to.append(meanwhile())
+        except OperationalError as error:
+            came_to.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    with org_scope(clinic.id):
+        Message.objects.select_for_update(of=("self",)).get()
+        thread.start()
+        thread.join(timeout=20)
+        assert not thread.is_alive(), "it waits for a text, with the sender in hand"
+    return came_to
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pause_waits_for_no_text_that_a_receipt_has_in_hand(committed: Clinic) -> None:
+    (pk,) = dead(committed, 1, state="queued")
+    assert held_by_a_receipt(committed, lambda: pauses.pause(committed.id, REASON)) == [True]
+    claimed = work.claim(SMS_DELIVERY, committed.id, pk)
+    assert claimed is not None
+    work.perform(SMS_DELIVERY, claimed)
+    with org_scope(committed.id):
+        text = Message.objects.get()
+    assert (text.state, text.next_attempt_at) == (MessageState.QUEUED, text.expires_at)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_of_pace_waits_for_no_text_that_a_receipt_has_in_hand(committed: Clinic) -> None:
+    soon = timezone.now() + timedelta(minutes=1)
+    dead(committed, 1, state="queued", sender=committed.number, slot_at=soon, next_attempt_at=soon)
+    assert held_by_a_receipt(committed, lambda: pace.line_up_anew(committed.id, committed.number)) == [0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_resuming_waits_for_a_text_before_it_takes_the_sender(committed: Clinic) -> None:
+    """A receipt that has the text in hand may still want the sender."""
+    (pk,) = dead(committed, 1, state="queued")
+    pauses.pause(committed.id, REASON)
+    resumed: list[object] = []
+
+    def resume() -> None:
+        resumed.append(pauses.resume(committed.id))
+        connection.close()
+
+    thread = threading.Thread(target=resume)
+    with org_scope(committed.id):
+        Message.objects.select_for_update(of=("self",)).get()
+        thread.start()
+        until_somebody_waits()
+        SenderAccount.objects.select_for_update(of=("self",), nowait=True).get()
+    thread.join()
+    assert resumed == [1]
+    with org_scope(committed.id):
+        assert Message.objects.get(pk=pk).next_attempt_at <= timezone.now()

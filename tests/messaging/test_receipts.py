@@ -109,6 +109,26 @@ def test_a_block_reported_later_suppresses_the_text_and_enters_the_ledger(desk: 
     assert desk.ledger() == [(desk.clinic.number, PATIENT, True, "carrier")]
 
 
+@pytest.mark.parametrize("state", ["dead_letter", "expired", "canceled"])
+@pytest.mark.parametrize("held", ["", FIRST, SECOND], ids=["no SID", "this SID", "another SID"])
+def test_a_block_enters_the_ledger_whatever_became_of_the_text(desk: Desk, state: str, held: str) -> None:
+    message = put(desk, desk.write(), state, provider_sid=held)
+    for _ in range(2):
+        assert not word(desk, message, "undelivered", code=30004)
+    assert desk.now(message).state == state
+    assert (desk.clinic.number, PATIENT, True, "carrier") in desk.ledger()
+    if held == FIRST:
+        assert len(desk.ledger()) == 1, "said twice, it is one wish"
+
+
+@pytest.mark.parametrize("state", ["dead_letter", "expired", "canceled"])
+def test_a_block_of_a_try_is_one_line(desk: Desk, state: str) -> None:
+    message = put(desk, tried(desk, desk.write(), ""), state)
+    for _ in range(2):
+        word(desk, message, "undelivered", code=30004)
+    assert len(desk.ledger()) == 1
+
+
 @pytest.mark.parametrize("status", ["", "no-such-status", "accepted"])
 def test_an_unknown_word_still_proves_that_twilio_has_the_text(desk: Desk, status: str) -> None:
     message = put(desk, desk.write(), MessageState.UNKNOWN)

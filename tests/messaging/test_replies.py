@@ -9,11 +9,13 @@ import pytest
 from django.utils import timezone
 
 from messaging import consent, pauses
+from messaging.admin.bubbles import _who
 from messaging.contacts import upsert_contact
 from messaging.conversation import replies
 from messaging.conversation.models import Conversation
 from messaging.conversation.replies import ReplyRefused, Sent, reply
-from messaging.models import Contact, InboundMessage, Message, SenderAccount
+from messaging.keyword_replies import answer_help
+from messaging.models import Contact, InboundMessage, Message, MessagingPolicy, SenderAccount
 from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT
@@ -114,6 +116,20 @@ def test_nobody_answers_past_a_colleague_unawares(elm: Clinic) -> None:
         send(elm, "No, we are full.", answer_shown=None)
     send(elm, "At the side door.", answer_shown=first.message_id)
     assert sorted(message.body for message in texts(elm)) == ["At the side door.", "Yes, at 3pm."]
+
+
+def test_an_answer_to_help_is_nobodys(elm: Clinic) -> None:
+    first = send(elm, "Yes, at 3pm.")
+    with org_scope(elm.id):
+        MessagingPolicy.objects.create(org=elm.org, answers_help=True)
+        answer_help(elm.id, "SM1", PATIENT, said_by_twilio="")
+        newest = replies.newest_answer(elm.id, PATIENT)
+        assert newest is not None
+        assert newest.pk == first.message_id
+    send(elm, "At the side door.", answer_shown=first.message_id)
+    with org_scope(elm.id):
+        Message.objects.update(author=None)
+    assert [_who(message, None) for message in texts(elm)] == ["Staff", "Automatic answer", "Staff"]
 
 
 # Refused, in words, and nothing has changed

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from messaging import silent
 from messaging.admin.reasons import NEVER_TOLD, reason
+from messaging.dead_letters import Redriven, redrive, redrive_many
 from messaging.models import Message, SenderAccount
 from messaging.silent import ASKED_FOR, Asked, ask_for_receipts, never_told
 from messaging.states import MessageState
 from tests.clinics import Clinic
-from tests.messaging.desk import PATIENT, Desk
+from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +42,7 @@ def sent(desk: Desk, hours_ago: float = 3, ends: str = "", **fault: Any) -> Mess
 def age(desk: Desk, message: Message, hours: float) -> None:
     then = timezone.now() - timedelta(hours=hours)
     with org_scope(desk.clinic.id):
-        Message.objects.filter(pk=message.pk).update(first_attempted_at=then)
+        Message.objects.filter(pk=message.pk).update(first_attempted_at=then, sent_at=then)
 
 
 def test_a_text_that_arrived_is_delivered_after_all(desk: Desk) -> None:
@@ -124,3 +125,27 @@ def test_it_rests_after_each(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(silent, "_rest", lambda: rests.append(desk.lists_asked_for()))
     ask_for_receipts()
     assert rests == [1, 2]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_text_that_was_put_back_days_later_is_asked_about_too(desk: Desk, many: bool) -> None:
+    desk.sandbox.fault("stays_sent", count=2)
+    text = desk.write(expires_at=timezone.now() + timedelta(days=20))
+    desk.send(text)
+    with org_scope(desk.clinic.id):
+        four_days_ago = timezone.now() - timedelta(days=4)
+        Message.objects.update(
+            first_attempted_at=four_days_ago, sent_at=four_days_ago, state="dead_letter", error_code=30003
+        )
+        if many:
+            redrive_many(desk.clinic.id, [text.pk], reason="Mended.", actor_id=None)
+    assert many or redrive(text.pk, "Mended.") is Redriven.DONE
+    assert desk.now(text).sent_at is None
+    desk.send(text)
+    with later(3 * 3600):
+        assert ask_for_receipts() == Asked(asked=1)
+        assert reason(desk.now(text)) != NEVER_TOLD
+        assert never_told() == {(): 0.0}
+    with later(ASKED_FOR.total_seconds() + 3600):
+        assert ask_for_receipts() == Asked()
+        assert never_told() == {(): 1.0}

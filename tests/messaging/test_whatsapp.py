@@ -11,10 +11,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from messaging import consent
-from messaging.channels import service_of
+from messaging.circuit import service_of
 from messaging.models import SenderAccount, WhatsAppTemplate
 from messaging.states import MessageState
 from messaging.whatsapp_words import STANDING, Template, check_template, filled
+from monitoring.breaker import Service
 from tests.messaging.desk import PATIENT, Desk, later
 from tests.messaging.whatsapp import (
     NUMBER,
@@ -61,7 +62,7 @@ def test_who_takes_whatsapp_and_can_be_written_to_gets_it_there(desk: Desk) -> N
     message = desk.write()
     assert (is_by(message), message.sender, message.recipient) == ("whatsapp", OURS, PATIENT)
     assert message.segments == 0, "nobody counts segments there"
-    assert service_of(message) == "twilio_whatsapp"
+    assert service_of(message) is Service.TWILIO_WHATSAPP
 
 
 @pytest.mark.parametrize("channel", ["", "sms"])
@@ -71,7 +72,7 @@ def test_who_did_not_choose_whatsapp_gets_a_text(desk: Desk, channel: str) -> No
     wrote(desk)
     message = desk.write()
     assert is_by(message) == "sms"
-    assert service_of(message) == "twilio_sms"
+    assert service_of(message) is Service.TWILIO_SMS
 
 
 def test_without_words_for_it_a_text_goes_out(desk: Desk) -> None:

@@ -76,7 +76,9 @@ def test_a_worker_is_woken_when_the_redrive_is_committed(
 def test_a_text_whose_time_has_passed_is_not_redriven(client: Client, elms: Furnished) -> None:
     (late,) = more(elms, 1, expires_at=timezone.now() - timedelta(minutes=1))
     response = client.post(f"{LIST}{late.pk}/redrive/", WHY)
-    assert told(response) == ["Its time has passed, so it was not sent again. Discard it instead."]
+    assert told(response) == [
+        "Its time has passed, or what it was about no longer stands: it was not sent again. Discard it instead."
+    ]
     assert reload(late).state == "dead_letter"
 
 

@@ -21,6 +21,7 @@ from messaging import pauses
 from messaging.admin.export import harmless
 from messaging.models import BulkAct, Contact, DeliveryAttempt, Message, SenderAccount
 from messaging.providers.twilio.codes import spoken_reason
+from messaging.reconciliation import IN_DOUBT
 from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished
 from tests.staff.test_dead_letters import WHY, YES, more, reload, selected, told, trail
@@ -277,6 +278,31 @@ def test_asking_for_thousands_takes_no_more_statements_than_for_one(client: Clie
         press(client)
     assert len(acts()[-1].chosen) == 2_501
     assert len(thousands) == len(one)
+
+
+# Of unknown fate
+
+
+def test_what_may_have_arrived_is_left_to_a_person_who_is_told_so(client: Client, elms: Furnished) -> None:
+    (text,) = more(elms, 1, error_code=None, last_error=IN_DOUBT)
+    left = "1 left alone because nobody knows whether they arrived: decide about each on its own page."
+    page = read(client)
+    assert f"{LIST}{text.pk}/redrive/" not in page
+    assert f"{LIST}{text.pk}/send_anyway/" in page
+    assert f"{LIST}{text.pk}/mark_sent/" in page
+    assert left in read(client, REDRIVE_ALL)
+    assert left not in read(client, DISCARD_ALL)
+    answer = client.post(f"{LIST}{text.pk}/redrive/", WHY)
+    assert "Nobody knows whether it arrived" in " ".join(told(answer))
+    chosen = client.post(LIST, selected("redrive_selected", [text], confirmed="yes", **WHY))
+    assert told(chosen)[-1].endswith(left)
+    assert reload(text).state == "dead_letter"
+    press(client)
+    (act,) = acts()
+    with platform_scope("check"):
+        act.handled, act.changed, act.in_doubt = 2, 1, 1
+        act.save()
+    assert f"1 put back in the queue. {left}" in read(client, f"/admin/messaging/bulkact/{act.pk}/change/")
 
 
 # Who may not
