@@ -12,7 +12,7 @@ from django.db.models import Max, Q
 
 from messaging.models import Message, SenderAccount
 from messaging.providers.twilio.codes import CODES, Fault
-from messaging.reconciliation import IN_DOUBT
+from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 
 # Of a clinic's newest texts so many are looked at for one that went out.
@@ -66,7 +66,7 @@ def chance_of(message: Message, now: datetime) -> Chance:
         return Chance.TOO_LATE
     code = message.error_code
     if code is None:
-        known_not_taken = message.provider_sid == "" and message.last_error != IN_DOUBT
+        known_not_taken = message.provider_sid == "" and message.last_error not in UNPROVEN
         return Chance.LIKELY if known_not_taken else Chance.UNSURE
     known = CODES.get(code)
     if known is None or known.fault is Fault.AMBIGUOUS:
@@ -82,7 +82,7 @@ def with_chance(chance: Chance, now: datetime) -> Q:
         return Q(expires_at__lte=now)
     in_time = Q(expires_at__gt=now)
     hopeless, mendable, passing = (codes_with(faults) for faults in (HOPELESS, MENDED_BY_A_PERSON, PASSING))
-    not_taken = Q(error_code=None, provider_sid="") & ~Q(last_error=IN_DOUBT)
+    not_taken = Q(error_code=None, provider_sid="") & ~Q(last_error__in=UNPROVEN)
     match chance:
         case Chance.NO:
             return in_time & Q(error_code__in=hopeless)

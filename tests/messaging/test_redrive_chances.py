@@ -11,7 +11,7 @@ from django.utils import timezone
 from messaging import pauses
 from messaging.models import Message
 from messaging.providers.twilio.codes import CODES
-from messaging.reconciliation import IN_DOUBT
+from messaging.reconciliation import UNPROVEN
 from messaging.redrive_chances import Chance, Sending, chance_of, judge, sending_of, with_chance
 from tests.clinics import Clinic
 from tests.messaging.test_queue_health import make
@@ -39,7 +39,7 @@ def dead(code: int | None, **more: Any) -> Message:
         (dead(30004), Chance.NO),
         (dead(30410), Chance.UNSURE),
         (dead(39999), Chance.UNSURE),
-        (dead(None, last_error=IN_DOUBT), Chance.UNSURE),
+        *((dead(None, last_error=why), Chance.UNSURE) for why in UNPROVEN),
         (dead(None, provider_sid="SM1"), Chance.UNSURE),
         (dead(30003, expires_at=NOW), Chance.TOO_LATE),
         (dead(21614, expires_at=NOW), Chance.TOO_LATE),
@@ -65,7 +65,8 @@ def test_every_text_is_found_under_the_chance_that_it_shows(elm: Clinic) -> None
         for code in (None, 39999, *CODES)
         for expires in (NOW - timedelta(hours=1), GOOD)
     ]
-    texts += [make(elm, "dead_letter", last_error=IN_DOUBT), make(elm, "dead_letter", provider_sid="SM7")]
+    texts += [make(elm, "dead_letter", last_error=why) for why in UNPROVEN]
+    texts += [make(elm, "dead_letter", provider_sid="SM7")]
     with org_scope(elm.id):
         found = {
             chance: set(Message.objects.filter(with_chance(chance, NOW)).values_list("pk", flat=True))
