@@ -30,7 +30,7 @@ from messaging.admin.export import MOST_EXPORTED, csv_lines
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
 from messaging.admin.undelivered_list import ByChance, ByReason, UndeliveredList
-from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, ask_for
+from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, Asked, KeyOfAnotherAct, ask_for
 from messaging.models import BulkAct, DeadLetter, Message
 from messaging.redrive_chances import WORDS, Chance, Judged, judge, sending_of, with_chance
 from voxanne.staff import people
@@ -65,6 +65,9 @@ EXPLAINED = {
     Act.DISCARD: "They will not be sent, and no longer ask for attention. Tell the patients in another way if it"
     " matters.",
 }
+USED_BEFORE = (
+    "Nothing was done: this page was used before, for something else. Go back to the list and ask anew."
+)
 
 
 @admin.register(DeadLetter)
@@ -196,14 +199,18 @@ class DeadLetterAdmin(MessageAdmin):
     ) -> HttpResponse:
         chosen = list(rows.order_by("dead_lettered_at").values_list("org_id", "pk")[:MOST_CHOSEN])
         key = _key(request.POST.get("asked_key"))
-        acts = ask_for(act, chosen, reason=why, asked_by=people.person(request), asked_key=key)
-        if not acts:
+        try:
+            asked = ask_for(act, chosen, reason=why, asked_by=people.person(request), asked_key=key)
+        except KeyOfAnotherAct:
+            messages.error(request, USED_BEFORE)
+            return HttpResponseRedirect(self._list())
+        if not asked.acts:
             messages.warning(request, "There is nothing left to do: somebody was quicker.")
             return HttpResponseRedirect(self._list())
-        for one in acts:
+        for one in asked.made:
             record_act(request, one, f"messages.{act.value}_all", why)
-        messages.success(request, f"{len(chosen):,} texts are being seen to in the background.")
-        return HttpResponseRedirect(_page_of(acts))
+        messages.success(request, _told_of(asked))
+        return HttpResponseRedirect(_page_of(asked.acts))
 
     def _question(
         self,
@@ -275,6 +282,13 @@ def _key(given: str | None) -> UUID:
         return UUID(given or "")
     except ValueError:
         return uuid4()
+
+
+def _told_of(asked: Asked) -> str:
+    if not asked.made:
+        return "This was asked for already, and is being seen to once."
+    number = sum(len(one.chosen) for one in asked.made)
+    return f"{number:,} texts are being seen to in the background."
 
 
 def _page_of(acts: Sequence[BulkAct]) -> str:

@@ -213,8 +213,25 @@ def test_all_in_the_filter_are_written_down_and_nothing_else(client: Client, elm
 def test_pressed_twice_it_is_asked_for_once(client: Client, elms: Furnished) -> None:
     key = str(uuid4())
     for _ in range(2):
-        press(client, asked_key=key)
-    assert len(acts()) == 1
+        answer = press(client, asked_key=key)
+    (act,) = acts()
+    assert len(trail("messages.redrive_all")) == 1
+    assert told(answer)[-1] == "This was asked for already, and is being seen to once."
+    assert answer.headers["Location"] == f"/admin/messaging/bulkact/{act.pk}/change/"
+
+
+@pytest.mark.parametrize("address", [REDRIVE_ALL, DISCARD_ALL])
+def test_a_page_used_again_for_something_else_falsifies_no_trail(
+    client: Client, elms: Furnished, address: str
+) -> None:
+    key = str(uuid4())
+    press(client, asked_key=key)
+    answer = press(client, address, asked_key=key, reason="Another reason")
+    assert told(answer)[-1].startswith("Nothing was done: this page was used before, for something else.")
+    assert answer.headers["Location"] == LIST
+    assert [act.act for act in acts()] == ["redrive"]
+    assert [line.reason for line in trail("messages.redrive_all")] == ["Mended"]
+    assert trail("messages.discard_all") == []
 
 
 def test_what_died_after_the_question_was_shown_is_no_part_of_it(client: Client, elms: Furnished) -> None:
