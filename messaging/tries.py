@@ -109,18 +109,17 @@ def forget(tried: Mapping[UUID, Message]) -> None:
         Message.objects.filter(pk__in=first).update(first_attempted_at=None)
 
 
-def end(ended: Sequence[tuple[UUID, Answer, str]]) -> None:
-    """Completes tries with what came of each; the words said to the patient, which come third, are kept out of the copy
-    of the answer. A SID that a receipt told meanwhile stays, when the answer was lost."""
-    answers = [answer for _, answer, _ in ended]
+def end(ended: Sequence[tuple[UUID, Answer]]) -> None:
+    """Completes tries with what came of each. A SID that a receipt told meanwhile stays, when the answer was lost."""
+    answers = [answer for _, answer in ended]
     END.run(
         {
-            "now": timezone.now(), "ids": [try_id for try_id, _, _ in ended],
+            "now": timezone.now(), "ids": [try_id for try_id, _ in ended],
             "outcomes": [answer.outcome.value for answer in answers],
             "http_statuses": [answer.http_status for answer in answers],
             "error_codes": [answer.error_code for answer in answers],
             "errors": [answer.error for answer in answers], "sids": [answer.sid for answer in answers],
-            "answers": [copy_of_answer(answer, words) for _, answer, words in ended],
+            "answers": [copy_of_answer(answer) for answer in answers],
         }
     )  # fmt: skip
 
