@@ -3,6 +3,7 @@ on one, on those chosen, and on all that the filters leave."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead
-from messaging.admin.export import MOST_EXPORTED, csv_lines
+from messaging.admin.export import MOST_EXPORTED, csv_lines, record_export
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
 from messaging.admin.undelivered_list import ByChance, ByReason, UndeliveredList
@@ -163,14 +164,18 @@ class DeadLetterAdmin(MessageAdmin):
         return self._all(request, Act.DISCARD)
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """What the filters leave, as CSV. Anybody who may read the list may."""
-        if not self.has_view_permission(request):
-            return may_not(self, request, self.permission("view"))
+        """What the filters leave, as CSV, of the clinics where the person may send texts again. Each such clinic's
+        audit trail says who took how many, and by which filters."""
+        allowed = people.allowed_clinics(request, MAY_REDRIVE)
+        if allowed is not None and not allowed:
+            return may_not(self, request, MAY_REDRIVE)
         rows = self._in_filter(request)
         if rows is None:
             return HttpResponseRedirect(self._list())
-        pks = list(rows.order_by("-dead_lettered_at").values_list("pk", flat=True)[:MOST_EXPORTED])
-        lines = csv_lines(required_scope(), pks)
+        rows = rows if allowed is None else rows.filter(org_id__in=allowed)
+        chosen = list(rows.order_by("-dead_lettered_at").values_list("org_id", "pk")[:MOST_EXPORTED])
+        record_export(request, Counter(org_id for org_id, _ in chosen))
+        lines = csv_lines(required_scope(), [pk for _, pk in chosen])
         answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = (
             f'attachment; filename="undelivered-texts-{timezone.now():%Y-%m-%d}.csv"'

@@ -310,6 +310,7 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     for button in (
         "Send all",
         "Discard all",
+        "/export/",
         "redrive_selected",
         "discard_selected",
         "/redrive/",
@@ -317,7 +318,8 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     ):
         assert button not in page, button
     message = elms.one(Message)
-    for address in (REDRIVE_ALL, DISCARD_ALL, f"{LIST}{message.pk}/redrive/", f"{LIST}{message.pk}/discard/"):
+    one = f"{LIST}{message.pk}/"
+    for address in (REDRIVE_ALL, DISCARD_ALL, EXPORT, f"{one}redrive/", f"{one}discard/"):
         for answer in (client.get(address), client.post(address, WHY)):
             assert answer.status_code == 403, address
             assert "Mia Chen (manager)" in answer.content.decode(), address
@@ -326,6 +328,7 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     assert refused.status_code != 500
     assert reload(message).state == "dead_letter"
     assert acts() == []
+    assert trail("messages.export") == []
 
 
 def test_only_people_of_ones_own_clinic_are_named(elms: Furnished, oaks: Furnished, sign_in: SignIn) -> None:
@@ -402,8 +405,38 @@ def test_a_long_file_is_read_in_pieces(
 
 
 def test_the_file_knows_only_ones_own_clinic(elms: Furnished, oaks: Furnished, sign_in: SignIn) -> None:
-    rows = rows_of(sign_in(elms.clinic.staff["receptionist"]).get(EXPORT))
+    rows = rows_of(sign_in(elms.clinic.staff["manager"]).get(EXPORT))
     assert {row["Clinic"] for row in rows} == {elms.mark}
+
+
+def test_the_file_knows_only_the_clinics_where_one_may_take_it(
+    elms: Furnished, oaks: Furnished, sign_in: SignIn
+) -> None:
+    person = elms.clinic.staff["owner"]
+    with platform_scope("test data"):
+        Membership.objects.create(org=oaks.clinic.org, user=person, role="viewer")
+    rows = rows_of(sign_in(person).get(EXPORT))
+    assert {row["Clinic"] for row in rows} == {elms.mark}
+    assert [line.org_id for line in trail("messages.export")] == [elms.clinic.id]
+
+
+def test_who_took_how_many_by_which_filters_is_in_each_clinics_trail(
+    elms: Furnished, oaks: Furnished, operator: User, sign_in: SignIn
+) -> None:
+    more(elms, 2, error_code=21614)
+    more(oaks, 1, error_code=21614)
+    sign_in(operator).get(EXPORT, {"why": "21614"})
+    lines = trail("messages.export")
+    assert {line.actor for line in lines} == {operator}
+    assert {line.org_id: line.reason for line in lines} == {
+        elms.clinic.id: "2 undelivered texts. Filters: why=21614.",
+        oaks.clinic.id: "1 undelivered texts. Filters: why=21614.",
+    }
+
+
+def test_what_was_searched_for_is_not_in_the_trail(client: Client, elms: Furnished) -> None:
+    client.get(EXPORT, {"q": elms.one(Message).recipient})
+    assert [line.reason for line in trail("messages.export")] == ["1 undelivered texts. Filters: a search."]
 
 
 def test_an_operators_file_holds_every_clinic(
