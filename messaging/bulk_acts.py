@@ -10,10 +10,12 @@ far are looked at: where most of them die again the rest is left alone, and a pe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -44,6 +46,19 @@ STILL_UNDER_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNO
 BY_A_PERSON = "Stopped by a person."
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``acts``: what is written down under the page's key, the oldest first; ``made``: those of them that this very
+    asking wrote."""
+
+    acts: list[BulkAct]
+    made: list[BulkAct]
+
+
+class KeyOfAnotherAct(Exception):
+    """The page's key was used for something else: another act, by another person or for another reason."""
+
+
 def ask_for(
     act: BulkAct.Act,
     chosen: Iterable[tuple[UUID, UUID]],
@@ -51,23 +66,28 @@ def ask_for(
     reason: str,
     asked_by: User | None,
     asked_key: UUID,
-) -> list[BulkAct]:
+) -> Asked:
     """Writes down that ``act`` is to be done to the chosen texts (clinic, id): one row a clinic. Inside a scope that
-    holds those clinics. The same ``asked_key`` asked again makes no second row, and the first ones are returned."""
+    holds those clinics. The same ``asked_key`` asked again makes no second row. Raises KeyOfAnotherAct, and writes
+    nothing, where it stands for something else."""
     by_clinic: dict[UUID, list[UUID]] = {}
     for org_id, pk in chosen:
         by_clinic.setdefault(org_id, []).append(pk)
-    BulkAct.objects.bulk_create(
-        (
-            BulkAct(org_id=org_id, act=act, chosen=pks, reason=reason, asked_by=asked_by, asked_key=asked_key)
-            for org_id, pks in by_clinic.items()
-        ),
-        ignore_conflicts=True,
-    )
-    asked = list(BulkAct.objects.filter(asked_key=asked_key).order_by("created_at"))
-    for row in asked:
+    wanted = [
+        BulkAct(org_id=org_id, act=act, chosen=pks, reason=reason, asked_by=asked_by, asked_key=asked_key)
+        for org_id, pks in by_clinic.items()
+    ]
+    with transaction.atomic():
+        BulkAct.objects.bulk_create(wanted, ignore_conflicts=True)
+        acts = list(BulkAct.objects.filter(asked_key=asked_key).order_by("created_at"))
+        asker = None if asked_by is None else asked_by.pk
+        if any((row.act, row.reason, row.asked_by_id) != (act, reason, asker) for row in acts):
+            raise KeyOfAnotherAct
+    new = {row.pk for row in wanted}
+    made = [row for row in acts if row.pk in new]
+    for row in made:
         hint_on_commit(BULK_WORK, BULK_QUEUE, row.org_id, row.pk)
-    return asked
+    return Asked(acts, made)
 
 
 def stop(act: BulkAct) -> bool:

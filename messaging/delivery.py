@@ -140,7 +140,7 @@ class Tried:
 
     @staticmethod
     def write_all(tried: Sequence[Tried]) -> None:
-        tries.end([(one.try_id, one.answer, one.message.body) for one in tried])
+        tries.end([(one.try_id, one.answer) for one in tried])
         for one in tried:
             if one.answer.outcome is not TryOutcome.ACCEPTED:
                 _heed(one.message, one.answer)

@@ -1,7 +1,11 @@
 """What is kept of a try's request and of the provider's answer: enough to argue with the provider, nothing to read.
 
-No words of the text and no whole number. The copies stand on the try's own row, cost no statement of their own, and
-go when the try goes: 30 days after its message was settled, 90 for a dead letter (``messaging/retention.py``).
+No words of the text and no whole number. Of what a provider says in free words nothing is kept: it may quote the text,
+a name or a number in it, in any spelling, and no comparison finds them all. Its code says the same, and the try's own
+``error`` tells it in our words (``messaging/providers/twilio/codes.py``).
+
+The copies stand on the try's own row, cost no statement of their own, and go when the try goes: 30 days after its
+message was settled, 90 for a dead letter (``messaging/retention.py``).
 """
 
 from __future__ import annotations
@@ -15,11 +19,8 @@ from django.utils import timezone
 from messaging import rehearsal
 from messaging.models import Message
 from messaging.providers.answers import Answer
-from monitoring.masking import HIDDEN, mask_phone, mask_text
+from monitoring.masking import mask_phone
 
-LONGEST_SAID = 300
-# A provider may quote a part of the text: no run of so many of its characters is kept.
-LONGEST_QUOTE = 12
 NUMBER = re.compile(r"\+?\d{7,15}|[a-z]+:\+?\d{7,15}")
 
 
@@ -40,7 +41,7 @@ def copy_of_request(message: Message) -> str:
     return json.dumps(kept)
 
 
-def copy_of_answer(answer: Answer, said_to_patient: str) -> str | None:
+def copy_of_answer(answer: Answer) -> str | None:
     """What the provider answered, as JSON; None where nothing came back."""
     kept = {
         "http": answer.http_status,
@@ -48,7 +49,6 @@ def copy_of_answer(answer: Answer, said_to_patient: str) -> str | None:
         "sid": answer.sid or None,
         "status": answer.status or None,
         "retryAfter": answer.retry_after,
-        "said": _without_people(answer.said, said_to_patient) or None,
     }
     known = {name: value for name, value in kept.items() if value is not None}
     return json.dumps(known) if known else None
@@ -62,18 +62,3 @@ def copy_of_later_word(status: str, code: int | None) -> str:
 def _masked_sender(sender: str) -> str:
     """A number masked; a messaging service's SID names nobody."""
     return mask_phone(sender) if NUMBER.fullmatch(sender) else sender
-
-
-def _without_people(said: str, said_to_patient: str) -> str:
-    if not said:
-        return ""
-    masked = mask_text(said[: 4 * LONGEST_SAID])
-    return HIDDEN if _quotes(masked, said_to_patient) else masked[:LONGEST_SAID]
-
-
-def _quotes(said: str, text: str) -> bool:
-    """Whether ``said`` repeats a run of the text's characters, or the whole of a short one."""
-    if len(text) <= LONGEST_QUOTE:
-        return bool(text) and text in said
-    starts = range(len(text) - LONGEST_QUOTE + 1)
-    return any(text[start : start + LONGEST_QUOTE] in said for start in starts)

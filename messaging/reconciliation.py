@@ -10,10 +10,14 @@ keeps no message bodies shows none. So a text in it is judged by how strong the 
    that misses one, the first is the first one's, and so on: all are found. Where there are fewer, somebody's text is
    missing and nobody can tell whose: then nothing is sent again by itself. A receipt, which carries our id, may still
    tell; after ``LONGEST_DOUBT`` a person is asked to look.
-3. other words, a SID that is another row's, or no words and another time: not ours. By WhatsApp other words count
-   as none: they may be an approved template's.
+3. other words, which no text of ours to that phone has, within a minute of a try of ours: *may* be ours, for whoever
+   stands between may alter words. It may also be the clinic's own from elsewhere, by the same number. Nothing is sent
+   again by itself; a receipt may tell, or a person is asked, as above.
+4. other words at another time or of another text of ours, a SID that is another row's, or no words and another time:
+   not ours. By WhatsApp other words count as none: they may be an approved template's.
 
-A list is empty when it shows nothing of the first two kinds.
+A list is empty when it shows nothing of the first three kinds. Even empty lists are believed so often only: after
+``MOST_LOST`` lost tries, or as many tries as any text has, a person is asked before it is sent once more.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from messaging import rehearsal, tries
@@ -35,6 +39,7 @@ from messaging.providers.twilio import client as twilio
 from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
+from messaging.waits import RETRY_WAITS
 from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
@@ -47,6 +52,12 @@ WITHOUT_WORDS = re.compile(r"[\W_xX]*(?:redacted)?[\W_xX]*", re.IGNORECASE)
 # Clocks differ, and Twilio may take up a request whose answer we no longer wait for.
 MADE_ABOUT_THEN = timedelta(minutes=5)
 LONGEST_DOUBT = timedelta(minutes=15)
+# Closer than for texts without words: other words are most often another text's.
+MADE_WITH_THE_TRY = timedelta(minutes=1)
+# So many of our texts to the phone are asked for their words, the last to change first.
+MOST_COMPARED = 500
+MOST_LOST = 3
+MOST_TRIES = len(RETRY_WAITS) + 1
 # Messages in these states may still have a text at Twilio that nobody has told us of.
 MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
 # A text whose time is over is looked for this long altogether before a person is asked.
@@ -60,25 +71,34 @@ IN_DOUBT = (
     "Twilio has a text to this number that may be this one, without its words. Look at Twilio's log before it is"
     " sent again."
 )
+IN_OTHER_WORDS = (
+    "Twilio has a text to this number that may be this one, in other words. Look at Twilio's log before it is sent"
+    " again."
+)
+LOST_TOO_OFTEN = (
+    "Twilio's answers were lost and its list does not show this text, but it may have arrived. Look at Twilio's log, or"
+    " ask the patient, before it is sent again."
+)
 
 
 # What a text was given up for without anybody knowing whether it was sent.
-UNPROVEN = (IN_DOUBT, UNPROVED)
+UNPROVEN = (IN_DOUBT, IN_OTHER_WORDS, LOST_TOO_OFTEN, UNPROVED)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The text at Twilio that is the message's, if any; ``in_doubt`` where there is one that may be another's;
+    """The text at Twilio that is the message's, if any; ``in_doubt`` says why where there is one that may be another's;
     ``sure`` where it is this message's beyond doubt, and no other text of it may be out there."""
 
     text: Listed | None
-    in_doubt: bool = False
+    in_doubt: str = ""
     sure: bool = False
 
 
 def resolve(message: Message) -> Settlement:
     """Asks Twilio what it has for an ``unknown`` message. Found: what the list says of it. Two empty lists at
-    least ``MESSAGE_RECONCILE_GAP`` seconds apart: queued again, or expired when its time has passed."""
+    least ``MESSAGE_RECONCILE_GAP`` seconds apart: queued again, expired when its time has passed, or left to a person
+    when that has been so too often."""
     try:
         found = _find_at_twilio(message)
     except CircuitOpen as closed:
@@ -86,7 +106,7 @@ def resolve(message: Message) -> Settlement:
     except ListingFailed as error:
         return _not_asked(message, LISTING_WAIT, str(error))
     if found.in_doubt:
-        return _in_doubt(message, timezone.now())
+        return _in_doubt(message, found.in_doubt, timezone.now())
     if found.text is None:
         return _after_empty_list(message, timezone.now())
     word = Receipt(found.text.sid, found.text.status, found.text.error_code)
@@ -106,11 +126,11 @@ def _not_asked(message: Message, wait: timedelta, why: str) -> Settlement:
     return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=said)
 
 
-def _in_doubt(message: Message, now: datetime) -> Settlement:
+def _in_doubt(message: Message, why: str, now: datetime) -> Settlement:
     """Waits for a receipt to tell, for so long; then a person is asked."""
     if now - (message.unknown_since or message.created_at) < LONGEST_DOUBT:
-        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=IN_DOUBT)
-    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=IN_DOUBT)
+        return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=why)
+    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=why)
 
 
 def _after_empty_list(message: Message, now: datetime) -> Settlement:
@@ -125,8 +145,18 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
     if now >= message.expires_at:
         said = "Its time passed while its fate was unknown; Twilio does not have it."
         return Settlement(MessageState.EXPIRED, uses_attempt=False, error=said)
+    if _was_lost_too_often(message):
+        return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=LOST_TOO_OFTEN)
     said = "Twilio does not have it; it is sent again."
     return Settlement(MessageState.QUEUED, uses_attempt=False, error=said)
+
+
+def _was_lost_too_often(message: Message) -> bool:
+    """Since a person last wanted it sent, which begins its attempts anew."""
+    if message.attempts >= MOST_TRIES:
+        return True
+    with org_scope(message.org_id):
+        return min(tries.lost(message), message.attempts) >= MOST_LOST
 
 
 def _find_at_twilio(message: Message) -> Found:
@@ -146,7 +176,10 @@ def _find_at_twilio(message: Message) -> Found:
         same = [item for item in free if _has_words_of(item, message)]
         if same:
             return Found(same[0], sure=tries.is_only_one_out(message))
-        return _among_those_without_words(message, [item for item in free if _may_hide_words(item, message)])
+        found = _among_those_without_words(message, [item for item in free if _may_hide_words(item, message)])
+        if found.text is None and not found.in_doubt and _may_be_altered(message, free):
+            return Found(None, in_doubt=IN_OTHER_WORDS)
+        return found
 
 
 def is_listing_outage(error: Exception) -> bool:
@@ -178,6 +211,28 @@ def _may_hide_words(item: Listed, message: Message) -> bool:
     return message.channel == Channel.WHATSAPP or _shows_no_words(item)
 
 
+def _may_be_altered(message: Message, free: list[Listed]) -> bool:
+    """Rule 3 of this module; ``free`` are nobody's. Inside the clinic's scope."""
+    worded = [item for item in free if not _may_hide_words(item, message)]
+    tried_at = tries.moments_of_lost(message) if worded else []
+    near = [item for item in worded if any(_made_with(item, at) for at in tried_at)]
+    if not near:
+        return False
+    texts = _texts_to_the_phone(message).exclude(pk=message.pk)
+    ours = list(texts.order_by("-updated_at")[:MOST_COMPARED])
+    return any(not any(_has_words_of(item, one) for one in ours) for item in near)
+
+
+def _made_with(item: Listed, then: datetime) -> bool:
+    return any(abs(at - then) <= MADE_WITH_THE_TRY for at in _moments(item))
+
+
+def _texts_to_the_phone(message: Message) -> QuerySet[Message]:
+    """The clinic's texts that Twilio lists with the message."""
+    rows = Message.objects.filter(org_id=message.org_id, sender=message.sender)
+    return rows if rehearsal.is_on() else rows.filter(recipient=message.recipient)
+
+
 def _among_those_without_words(message: Message, wordless: list[Listed]) -> Found:
     """Rule 2 of this module; ``wordless`` are nobody's, the oldest first. Inside the clinic's scope."""
     if not wordless:
@@ -188,10 +243,10 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
     if not possible:
         return Found(None)
     if any(not _made_about_by_both(item, tried_at) for item in possible):
-        return Found(None, in_doubt=True)
+        return Found(None, in_doubt=IN_DOUBT)
     rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
     if len(possible) < len(rivals):
-        return Found(None, in_doubt=True)
+        return Found(None, in_doubt=IN_DOUBT)
     mine = possible[rivals.index(message) if message in rivals else 0]
     return Found(mine, sure=rivals == [message] and len(possible) == 1 and tries.is_only_one_out(message))
 
@@ -214,13 +269,14 @@ def _missing_one(message: Message) -> dict[Message, datetime]:
     """The messages to this phone whose newest try may have left a text at Twilio that no row holds, and when that
     try began; the earliest first."""
     newest = DeliveryAttempt.objects.filter(message=OuterRef("pk")).order_by("-started_at")
-    rows = Message.objects.filter(org_id=message.org_id, sender=message.sender, state__in=MAY_MISS_ONE)
-    if not rehearsal.is_on():
-        rows = rows.filter(recipient=message.recipient)
-    tried = rows.annotate(
-        tried_at=Subquery(newest.values("started_at")[:1]),
-        tried_sid=Subquery(newest.values("provider_sid")[:1]),
-        came_to=Subquery(newest.values("outcome")[:1]),
+    tried = (
+        _texts_to_the_phone(message)
+        .filter(state__in=MAY_MISS_ONE)
+        .annotate(
+            tried_at=Subquery(newest.values("started_at")[:1]),
+            tried_sid=Subquery(newest.values("provider_sid")[:1]),
+            came_to=Subquery(newest.values("outcome")[:1]),
+        )
     )
     open_ones = tried.filter(tried_sid="", came_to__in=("", TryOutcome.LOST.value)).order_by("tried_at")
     return {one: one.tried_at for one in open_ones}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
@@ -108,18 +109,17 @@ def forget(tried: Mapping[UUID, Message]) -> None:
         Message.objects.filter(pk__in=first).update(first_attempted_at=None)
 
 
-def end(ended: Sequence[tuple[UUID, Answer, str]]) -> None:
-    """Completes tries with what came of each; the words said to the patient, which come third, are kept out of the copy
-    of the answer. A SID that a receipt told meanwhile stays, when the answer was lost."""
-    answers = [answer for _, answer, _ in ended]
+def end(ended: Sequence[tuple[UUID, Answer]]) -> None:
+    """Completes tries with what came of each. A SID that a receipt told meanwhile stays, when the answer was lost."""
+    answers = [answer for _, answer in ended]
     END.run(
         {
-            "now": timezone.now(), "ids": [try_id for try_id, _, _ in ended],
+            "now": timezone.now(), "ids": [try_id for try_id, _ in ended],
             "outcomes": [answer.outcome.value for answer in answers],
             "http_statuses": [answer.http_status for answer in answers],
             "error_codes": [answer.error_code for answer in answers],
             "errors": [answer.error for answer in answers], "sids": [answer.sid for answer in answers],
-            "answers": [copy_of_answer(answer, words) for _, answer, words in ended],
+            "answers": [copy_of_answer(answer) for answer in answers],
         }
     )  # fmt: skip
 
@@ -146,8 +146,23 @@ def note_fate(message: Message, sid: str, code: int | None, reason: str) -> None
 def is_only_one_out(message: Message) -> bool:
     """Whether at most one try may have left a text at Twilio of which we do not know the SID: then word of such a text
     is word of that try."""
-    out = message.tries.filter(provider_sid="", outcome__in=("", TryOutcome.LOST.value))
-    return out.count() == 1
+    return lost(message) == 1
+
+
+def lost(message: Message) -> int:
+    """How many tries may have left a text at Twilio of which we do not know the SID."""
+    return _out(message).count()
+
+
+def moments_of_lost(message: Message) -> list[datetime]:
+    """When each of these began."""
+    return list(_out(message).values_list("started_at", flat=True))
+
+
+def _out(message: Message) -> QuerySet[DeliveryAttempt]:
+    return DeliveryAttempt.objects.filter(
+        message=message, provider_sid="", outcome__in=("", TryOutcome.LOST.value)
+    )
 
 
 def note_bad_end(message: Message, sid: str, status: str, code: int | None) -> None:

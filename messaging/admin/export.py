@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.http import HttpRequest
 from django.utils import timezone
 
 from messaging.admin.reasons import reason
 from messaging.models import Message
 from messaging.redrive_chances import WORDS, chance_of
 from monitoring.masking import mask_phone, mask_text
+from voxanne.staff.people import person
+from voxanne.tenancy.models import AuditEntry
 from voxanne.tenancy.scope import Scope, org_scope, platform_scope
 
 MOST_EXPORTED = 100_000
 ROWS_AT_A_TIME = 500
+LONGEST_FILTER = 500
 # What a spreadsheet takes for the beginning of a formula.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n")
 COLUMNS = (
     "Text", "Clinic", "Kind", "To", "Reason", "Code", "Attempts", "Written", "Given up", "Useful until",
     "Sending again",
 )  # fmt: skip
+
+
+def record_export(request: HttpRequest, numbers: Mapping[UUID, int]) -> None:
+    """Writes into each clinic's audit trail that the signed-in person took so many of its texts, by which filters. What
+    was searched for may name a patient and is left out."""
+    filters = request.GET.copy()
+    searched = bool(filters.pop(SEARCH_VAR, None))
+    told = (["a search"] if searched else []) + [f"{name}={value}" for name, value in filters.items()]
+    by = "; ".join(told)[:LONGEST_FILTER] or "none"
+    AuditEntry.objects.bulk_create(
+        AuditEntry(
+            org_id=org_id,
+            actor=person(request),
+            action="messages.export",
+            subject=Message._meta.db_table,
+            reason=f"{number:,} undelivered texts. Filters: {by}.",
+        )
+        for org_id, number in numbers.items()
+    )
 
 
 class _Line:

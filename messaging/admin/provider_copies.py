@@ -38,7 +38,7 @@ def request_in_words(attempt: DeliveryAttempt) -> str:
 
 
 def answer_in_words(attempt: DeliveryAttempt) -> str:
-    """ "HTTP 400, code 21614: “To number: •••0142, is not a mobile number”"."""
+    """ "HTTP 400, code 21614"."""
     kept: dict[str, Any] = attempt.answer or {}
     told = [f"HTTP {kept['http']}"] if "http" in kept else []
     told += [f"code {kept['code']}"] if "code" in kept else []
@@ -47,5 +47,4 @@ def answer_in_words(attempt: DeliveryAttempt) -> str:
     told += [f"try again after {kept['retryAfter']:g} s"] if "retryAfter" in kept else []
     told += [f"then {kept['then']}"] if "then" in kept else []
     told += [f"code {kept['thenCode']}"] if "thenCode" in kept else []
-    said = f": “{kept['said']}”" if "said" in kept else ""
-    return ", ".join(told) + said or NOTHING
+    return ", ".join(told) or NOTHING

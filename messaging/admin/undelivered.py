@@ -3,6 +3,7 @@ on one, on those chosen, and on all that the filters leave."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -26,12 +27,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead, left_in_doubt
-from messaging.admin.export import MOST_EXPORTED, csv_lines
+from messaging.admin.export import MOST_EXPORTED, csv_lines, record_export
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
 from messaging.admin.undelivered_list import ByChance, ByReason, UndeliveredList
 from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
-from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, ask_for
+from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, Asked, KeyOfAnotherAct, ask_for
 from messaging.dead_letters import in_doubt
 from messaging.models import BulkAct, DeadLetter, Message
 from messaging.redrive_chances import WORDS, Chance, Judged, judge, sending_of, with_chance
@@ -67,6 +68,9 @@ EXPLAINED = {
     Act.DISCARD: "They will not be sent, and no longer ask for attention. Tell the patients in another way if it"
     " matters.",
 }
+USED_BEFORE = (
+    "Nothing was done: this page was used before, for something else. Go back to the list and ask anew."
+)
 
 
 @admin.register(DeadLetter)
@@ -162,14 +166,18 @@ class DeadLetterAdmin(MessageAdmin):
         return self._all(request, Act.DISCARD)
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """What the filters leave, as CSV. Anybody who may read the list may."""
-        if not self.has_view_permission(request):
-            return may_not(self, request, self.permission("view"))
+        """What the filters leave, as CSV, of the clinics where the person may send texts again. Each such clinic's
+        audit trail says who took how many, and by which filters."""
+        allowed = people.allowed_clinics(request, MAY_REDRIVE)
+        if allowed is not None and not allowed:
+            return may_not(self, request, MAY_REDRIVE)
         rows = self._in_filter(request)
         if rows is None:
             return HttpResponseRedirect(self._list())
-        pks = list(rows.order_by("-dead_lettered_at").values_list("pk", flat=True)[:MOST_EXPORTED])
-        lines = csv_lines(required_scope(), pks)
+        rows = rows if allowed is None else rows.filter(org_id__in=allowed)
+        chosen = list(rows.order_by("-dead_lettered_at").values_list("org_id", "pk")[:MOST_EXPORTED])
+        record_export(request, Counter(org_id for org_id, _ in chosen))
+        lines = csv_lines(required_scope(), [pk for _, pk in chosen])
         answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = (
             f'attachment; filename="undelivered-texts-{timezone.now():%Y-%m-%d}.csv"'
@@ -198,14 +206,18 @@ class DeadLetterAdmin(MessageAdmin):
     ) -> HttpResponse:
         chosen = list(rows.order_by("dead_lettered_at").values_list("org_id", "pk")[:MOST_CHOSEN])
         key = _key(request.POST.get("asked_key"))
-        acts = ask_for(act, chosen, reason=why, asked_by=people.person(request), asked_key=key)
-        if not acts:
+        try:
+            asked = ask_for(act, chosen, reason=why, asked_by=people.person(request), asked_key=key)
+        except KeyOfAnotherAct:
+            messages.error(request, USED_BEFORE)
+            return HttpResponseRedirect(self._list())
+        if not asked.acts:
             messages.warning(request, "There is nothing left to do: somebody was quicker.")
             return HttpResponseRedirect(self._list())
-        for one in acts:
+        for one in asked.made:
             record_act(request, one, f"messages.{act.value}_all", why)
-        messages.success(request, f"{len(chosen):,} texts are being seen to in the background.")
-        return HttpResponseRedirect(_page_of(acts))
+        messages.success(request, _told_of(asked))
+        return HttpResponseRedirect(_page_of(asked.acts))
 
     def _question(
         self,
@@ -284,6 +296,13 @@ def _key(given: str | None) -> UUID:
         return UUID(given or "")
     except ValueError:
         return uuid4()
+
+
+def _told_of(asked: Asked) -> str:
+    if not asked.made:
+        return "This was asked for already, and is being seen to once."
+    number = sum(len(one.chosen) for one in asked.made)
+    return f"{number:,} texts are being seen to in the background."
 
 
 def _page_of(acts: Sequence[BulkAct]) -> str:

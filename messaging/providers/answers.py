@@ -29,8 +29,8 @@ class Content:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One try's outcome; ``retry_after`` in seconds when the provider named one. ``outage``: the provider failed, not
-    the request (time-outs, broken and refused connections, 429, 5xx). ``said`` is the provider's own sentence, which
-    may name people: only a masked copy of it is kept (``messaging/provider_copies.py``)."""
+    the request (time-outs, broken and refused connections, 429, 5xx). ``error`` is in our own words: the
+    provider's may name people and quote the text, and are left behind where they are read."""
 
     outcome: TryOutcome
     sid: str = ""
@@ -40,7 +40,6 @@ class Answer:
     error: str = ""
     retry_after: float | None = None
     outage: bool = False
-    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

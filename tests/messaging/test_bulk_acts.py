@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from messaging import bulk_acts
-from messaging.bulk_acts import BULK_ACT, ROWS_A_STEP, ask_for, forget_old_acts, go_on, stop
+from messaging.bulk_acts import BULK_ACT, ROWS_A_STEP, KeyOfAnotherAct, ask_for, forget_old_acts, go_on, stop
 from messaging.models import BulkAct, Message
 from messaging.providers.twilio.codes import spoken_reason
 from tests.clinics import Clinic, make_clinic
@@ -52,14 +52,15 @@ def dead(clinic: Clinic, number: int, **columns: Any) -> list[UUID]:
 
 def ask(clinic: Clinic, act: BulkAct.Act, pks: list[UUID], key: UUID | None = None) -> BulkAct:
     with org_scope(clinic.id):
-        (asked,) = ask_for(
+        asked = ask_for(
             act,
             [(clinic.id, pk) for pk in pks],
             reason="The fault is mended.",
             asked_by=clinic.staff["manager"],
             asked_key=key or uuid4(),
         )
-    return asked
+        (row,) = asked.acts
+    return row
 
 
 def one_step(act: BulkAct) -> Settlement | None:
@@ -174,6 +175,33 @@ def test_pressed_twice_it_is_one_act_and_asked_twice_each_text_moves_once(elm: C
     assert [now(act).changed for act in (first, other)] == [3, 0]
     with platform_scope("check"):
         assert AuditEntry.objects.filter(action="message.redrive").count() == 3
+
+
+@pytest.mark.django_db
+def test_asking_tells_what_it_wrote_itself(elm: Clinic, oak: Clinic) -> None:
+    """The clinics' rows may come one after the other, such as by another filter."""
+    key = uuid4()
+    more: dict[str, Any] = {"reason": "Mended.", "asked_by": None, "asked_key": key}
+    here, there = [(elm.id, pk) for pk in dead(elm, 1)], [(oak.id, pk) for pk in dead(oak, 1)]
+    with platform_scope("two clinics"):
+        first, again, wider = (ask_for(REDRIVE, chosen, **more) for chosen in (here, here, here + there))
+    assert [len(asked.made) for asked in (first, again, wider)] == [1, 0, 1]
+    assert [row.org_id for row in wider.made] == [oak.id]
+    assert again.acts == first.made
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("changes", [{"act": DISCARD}, {"reason": "Other."}, {"asked_by": None}])
+def test_a_key_that_was_used_for_something_else_does_nothing(
+    elm: Clinic, oak: Clinic, changes: dict[str, Any]
+) -> None:
+    manager = elm.staff["manager"]
+    given: dict[str, Any] = {"act": REDRIVE, "reason": "Mended.", "asked_by": manager, "asked_key": uuid4()}
+    with platform_scope("two clinics"):
+        ask_for(chosen=[(elm.id, pk) for pk in dead(elm, 1)], **given)
+        with pytest.raises(KeyOfAnotherAct):
+            ask_for(chosen=[(oak.id, pk) for pk in dead(oak, 1)], **{**given, **changes})
+        assert [row.org_id for row in BulkAct.objects.all()] == [elm.id]
 
 
 @pytest.mark.django_db

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from messaging import deciding
 from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message
 from messaging.outbox import cancel_about
 from messaging.receipts import Receipt, apply_receipt
+from messaging.reconciliation import LOST_TOO_OFTEN, MOST_LOST
+from messaging.redrive_chances import Chance, chance_of
 from messaging.states import MessageState
 from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.durable import work
@@ -336,3 +339,51 @@ def test_a_late_answer_whose_number_another_text_took_leaves_its_own_to_be_found
     late_worker(desk, message, "SM" + "c" * 32)
     assert desk.now(message).state == MessageState.UNKNOWN
     assert desk.now(twin).state == MessageState.SENT
+
+
+# Lost again and again
+
+
+def lose_again_and_again(desk: Desk, message: Message, times: int) -> None:
+    """So many lost tries, each looked up twice."""
+    for turn in range(times):
+        with later(2 * turn * (GAP + 1)):
+            desk.sandbox.fault("connection_reset", count=1)
+            desk.lose(message)
+            desk.look_up()
+        with later((2 * turn + 1) * (GAP + 1)):
+            desk.look_up()
+
+
+def test_after_the_third_lost_try_a_person_is_asked(desk: Desk) -> None:
+    message = desk.write()
+    lose_again_and_again(desk, message, MOST_LOST - 1)
+    assert desk.now(message).state == MessageState.QUEUED
+    with later(4 * GAP * MOST_LOST):
+        lose_again_and_again(desk, message, 1)
+    row = desk.now(message)
+    assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, LOST_TOO_OFTEN, MOST_LOST)
+    assert deciding.is_open(row)
+    assert chance_of(row, timezone.now()) is Chance.UNSURE
+    assert [one.outcome for one in desk.tries(message)] == ["lost"] * MOST_LOST
+
+
+def test_a_person_who_wants_it_sent_again_gives_it_new_tries(desk: Desk) -> None:
+    message = desk.write()
+    lose_again_and_again(desk, message, MOST_LOST)
+    with later(8 * GAP * MOST_LOST):
+        decided = deciding.send_again(desk.now(message), reason="Not in the log.", actor=None)
+        assert decided is deciding.Decided.DONE
+        lose_again_and_again(desk, message, 1)
+    assert desk.now(message).state == MessageState.QUEUED, "it was lost once since"
+
+
+@pytest.mark.parametrize(("before", "state"), [(4, MessageState.QUEUED), (5, MessageState.DEAD_LETTER)])
+def test_a_text_whose_sixth_try_was_lost_is_not_tried_a_seventh_time(
+    desk: Desk, before: int, state: MessageState
+) -> None:
+    message = desk.write()
+    with org_scope(desk.clinic.id):
+        Message.objects.update(attempts=before)
+    lose_again_and_again(desk, message, 1)
+    assert desk.now(message).state == state

@@ -11,7 +11,7 @@ from django.utils import timezone
 from messaging import pauses
 from messaging.models import Message
 from messaging.providers.twilio.codes import CODES
-from messaging.reconciliation import IN_DOUBT, UNPROVED
+from messaging.reconciliation import IN_DOUBT, UNPROVEN
 from messaging.redrive_chances import Chance, Sending, chance_of, judge, sending_of, with_chance
 from tests.clinics import Clinic
 from tests.messaging.test_queue_health import make
@@ -39,8 +39,7 @@ def dead(code: int | None, **more: Any) -> Message:
         (dead(30004), Chance.NO),
         (dead(30410), Chance.UNSURE),
         (dead(39999), Chance.UNSURE),
-        (dead(None, last_error=IN_DOUBT), Chance.UNSURE),
-        (dead(None, last_error=UNPROVED), Chance.UNSURE),
+        *((dead(None, last_error=why), Chance.UNSURE) for why in UNPROVEN),
         (dead(30003, last_error=IN_DOUBT), Chance.UNSURE),
         (dead(21614, last_error=IN_DOUBT), Chance.UNSURE),
         (dead(None, provider_sid="SM1"), Chance.UNSURE),
@@ -70,10 +69,11 @@ def test_every_text_is_found_under_the_chance_that_it_shows(elm: Clinic) -> None
     ]
     texts += [
         make(elm, "dead_letter", last_error=why, error_code=code)
-        for why in (IN_DOUBT, UNPROVED)
+        for why in UNPROVEN
         for code in (30003, 20003, 21614)
     ]
-    texts += [make(elm, "dead_letter", last_error=IN_DOUBT), make(elm, "dead_letter", provider_sid="SM7")]
+    texts += [make(elm, "dead_letter", last_error=why) for why in UNPROVEN]
+    texts += [make(elm, "dead_letter", provider_sid="SM7")]
     with org_scope(elm.id):
         found = {
             chance: set(Message.objects.filter(with_chance(chance, NOW)).values_list("pk", flat=True))

@@ -9,10 +9,11 @@ import pytest
 from django.conf import settings as product
 from django.utils import timezone
 
+from messaging.deciding import is_open
 from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message
 from messaging.receipts import Receipt, apply_receipt
-from messaging.reconciliation import LONGEST_DOUBT, WITHOUT_WORDS
+from messaging.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
 from messaging.states import MessageState
 from tests.messaging.desk import Desk, later
 from tests.messaging.test_reconciliation import GAP, lost_after_it_was_taken, lost_before_it_was_taken
@@ -155,3 +156,71 @@ def test_doubt_does_not_count_as_an_empty_list(wordless: Desk) -> None:
     wordless.look_up()
     assert wordless.now(gone).first_empty_list_at is None
     assert wordless.now(gone).next_attempt_at <= timezone.now() + timedelta(seconds=15)
+
+
+# Other words
+
+
+@pytest.fixture
+def altered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """The list shows the clinic's texts with words before them that we do not know."""
+    account(desk, trial=True)
+    monkeypatch.setattr("messaging.reconciliation.TRIAL_LINE", "Another line -")
+    return desk
+
+
+def test_a_text_whose_words_were_altered_is_not_sent_again_and_a_person_is_asked(altered: Desk) -> None:
+    message = lost_after_it_was_taken(altered)
+    sweep_for(altered, DOUBT - 2 * GAP)
+    row = altered.now(message)
+    assert (row.state, row.last_error) == (MessageState.UNKNOWN, IN_OTHER_WORDS)
+    sweep_for(altered, DOUBT + 3 * GAP)
+    row = altered.now(message)
+    assert (row.state, row.last_error) == (MessageState.DEAD_LETTER, IN_OTHER_WORDS)
+    assert is_open(row)
+    assert len(altered.phone()) == 1
+
+
+def test_a_receipt_ends_the_doubt_about_altered_words(altered: Desk) -> None:
+    message = lost_after_it_was_taken(altered)
+    altered.look_up()
+    assert apply_receipt(altered.clinic.id, message.pk, Receipt(altered.sids()[0], "delivered", None))
+    assert altered.now(message).state == MessageState.DELIVERED
+
+
+def forget(desk: Desk, stranger: Message) -> None:
+    """As if the clinic had sent it by the same number, from elsewhere."""
+    with org_scope(desk.clinic.id):
+        Message.objects.filter(pk=stranger.pk).delete()
+
+
+def test_the_clinics_own_text_from_elsewhere_at_that_minute_leaves_it_to_a_person(desk: Desk) -> None:
+    forget(desk, lost_after_it_was_taken(desk, "From the clinic's old system."))
+    message = lost_before_it_was_taken(desk)
+    desk.look_up()
+    row = desk.now(message)
+    assert (row.state, row.last_error, row.first_empty_list_at) == (
+        MessageState.UNKNOWN, IN_OTHER_WORDS, None,
+    )  # fmt: skip
+
+
+def test_the_clinics_own_text_from_elsewhere_at_another_minute_holds_nothing_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test moves our clock; Twilio's is to go with it.
+    monkeypatch.setattr("messaging.providers.twilio.client._ahead", lambda date: timedelta(0))
+    forget(desk, lost_after_it_was_taken(desk, "From the clinic's old system."))
+    with later(2 * GAP):
+        message = lost_before_it_was_taken(desk)
+        desk.look_up()
+    assert desk.now(message).first_empty_list_at is not None
+
+
+def test_words_that_are_another_texts_of_ours_hold_nothing_up(desk: Desk) -> None:
+    there = lost_after_it_was_taken(desk, "There.")
+    gone = lost_before_it_was_taken(desk, "Gone.")
+    with org_scope(desk.clinic.id):
+        Message.objects.filter(pk=there.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    desk.look_up()
+    assert desk.now(there).provider_sid == "", "nobody holds its SID yet"
+    assert desk.now(gone).first_empty_list_at is not None

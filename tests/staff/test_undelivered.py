@@ -144,11 +144,11 @@ def test_a_texts_own_page_shows_its_tries_masked(client: Client, elms: Furnished
             org=elms.clinic.org, message=text, started_at=timezone.now(), outcome="refused_for_good",
             request={"to": "•••0142", "from": "•••0100", "characters": 57, "segments": 1, "encoding": "GSM-7",
                      "validSeconds": 7200},
-            answer={"http": 401, "code": 20003, "said": "Authenticate"},
+            answer={"http": 401, "code": 20003},
         )  # fmt: skip
     page = read(client, f"{LIST}{text.pk}/change/")
     assert "To •••0142 from •••0100, 57 characters in 1 segment (GSM-7), good for 2 h" in page
-    assert "HTTP 401, code 20003: “Authenticate”" in page
+    assert "HTTP 401, code 20003" in page
     assert "Refused for good" in page
     assert "First mend what the reason says; no text of the clinic has gone out since." in page
 
@@ -214,8 +214,25 @@ def test_all_in_the_filter_are_written_down_and_nothing_else(client: Client, elm
 def test_pressed_twice_it_is_asked_for_once(client: Client, elms: Furnished) -> None:
     key = str(uuid4())
     for _ in range(2):
-        press(client, asked_key=key)
-    assert len(acts()) == 1
+        answer = press(client, asked_key=key)
+    (act,) = acts()
+    assert len(trail("messages.redrive_all")) == 1
+    assert told(answer)[-1] == "This was asked for already, and is being seen to once."
+    assert answer.headers["Location"] == f"/admin/messaging/bulkact/{act.pk}/change/"
+
+
+@pytest.mark.parametrize("address", [REDRIVE_ALL, DISCARD_ALL])
+def test_a_page_used_again_for_something_else_falsifies_no_trail(
+    client: Client, elms: Furnished, address: str
+) -> None:
+    key = str(uuid4())
+    press(client, asked_key=key)
+    answer = press(client, address, asked_key=key, reason="Another reason")
+    assert told(answer)[-1].startswith("Nothing was done: this page was used before, for something else.")
+    assert answer.headers["Location"] == LIST
+    assert [act.act for act in acts()] == ["redrive"]
+    assert [line.reason for line in trail("messages.redrive_all")] == ["Mended"]
+    assert trail("messages.discard_all") == []
 
 
 def test_what_died_after_the_question_was_shown_is_no_part_of_it(client: Client, elms: Furnished) -> None:
@@ -319,6 +336,7 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     for button in (
         "Send all",
         "Discard all",
+        "/export/",
         "redrive_selected",
         "discard_selected",
         "/redrive/",
@@ -326,7 +344,8 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     ):
         assert button not in page, button
     message = elms.one(Message)
-    for address in (REDRIVE_ALL, DISCARD_ALL, f"{LIST}{message.pk}/redrive/", f"{LIST}{message.pk}/discard/"):
+    one = f"{LIST}{message.pk}/"
+    for address in (REDRIVE_ALL, DISCARD_ALL, EXPORT, f"{one}redrive/", f"{one}discard/"):
         for answer in (client.get(address), client.post(address, WHY)):
             assert answer.status_code == 403, address
             assert "Mia Chen (manager)" in answer.content.decode(), address
@@ -335,6 +354,7 @@ def test_who_may_not_reads_who_may_and_sees_no_buttons(elms: Furnished, sign_in:
     assert refused.status_code != 500
     assert reload(message).state == "dead_letter"
     assert acts() == []
+    assert trail("messages.export") == []
 
 
 def test_only_people_of_ones_own_clinic_are_named(elms: Furnished, oaks: Furnished, sign_in: SignIn) -> None:
@@ -411,8 +431,38 @@ def test_a_long_file_is_read_in_pieces(
 
 
 def test_the_file_knows_only_ones_own_clinic(elms: Furnished, oaks: Furnished, sign_in: SignIn) -> None:
-    rows = rows_of(sign_in(elms.clinic.staff["receptionist"]).get(EXPORT))
+    rows = rows_of(sign_in(elms.clinic.staff["manager"]).get(EXPORT))
     assert {row["Clinic"] for row in rows} == {elms.mark}
+
+
+def test_the_file_knows_only_the_clinics_where_one_may_take_it(
+    elms: Furnished, oaks: Furnished, sign_in: SignIn
+) -> None:
+    person = elms.clinic.staff["owner"]
+    with platform_scope("test data"):
+        Membership.objects.create(org=oaks.clinic.org, user=person, role="viewer")
+    rows = rows_of(sign_in(person).get(EXPORT))
+    assert {row["Clinic"] for row in rows} == {elms.mark}
+    assert [line.org_id for line in trail("messages.export")] == [elms.clinic.id]
+
+
+def test_who_took_how_many_by_which_filters_is_in_each_clinics_trail(
+    elms: Furnished, oaks: Furnished, operator: User, sign_in: SignIn
+) -> None:
+    more(elms, 2, error_code=21614)
+    more(oaks, 1, error_code=21614)
+    sign_in(operator).get(EXPORT, {"why": "21614"})
+    lines = trail("messages.export")
+    assert {line.actor for line in lines} == {operator}
+    assert {line.org_id: line.reason for line in lines} == {
+        elms.clinic.id: "2 undelivered texts. Filters: why=21614.",
+        oaks.clinic.id: "1 undelivered texts. Filters: why=21614.",
+    }
+
+
+def test_what_was_searched_for_is_not_in_the_trail(client: Client, elms: Furnished) -> None:
+    client.get(EXPORT, {"q": elms.one(Message).recipient})
+    assert [line.reason for line in trail("messages.export")] == ["1 undelivered texts. Filters: a search."]
 
 
 def test_an_operators_file_holds_every_clinic(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from messaging.admin.unknown import looked_up
 from messaging.deciding import is_open
 from messaging.models import Message
-from messaging.reconciliation import IN_DOUBT, UNPROVED
+from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished, dead_letter
@@ -152,7 +152,7 @@ def test_a_text_whose_time_has_passed_is_not_sent_again(client: Client, elms: Fu
     assert reload(late).state == MessageState.UNKNOWN
 
 
-@pytest.mark.parametrize("why", [IN_DOUBT, UNPROVED])
+@pytest.mark.parametrize("why", UNPROVEN)
 def test_a_dead_letter_given_up_unproven_may_be_marked_as_sent(
     client: Client, elms: Furnished, why: str
 ) -> None:

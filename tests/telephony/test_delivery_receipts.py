@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.test import Client, override_settings
 from twilio.request_validator import RequestValidator
@@ -312,7 +313,41 @@ def test_a_body_that_is_no_form_is_refused(
     assert row_counts() == counts
 
 
-def test_a_sid_that_two_clinics_have_says_nothing_of_either(message: Message, oak: Clinic) -> None:
+def test_a_sid_that_two_clinics_of_one_account_have_says_nothing_of_either(
+    message: Message, oak: Clinic
+) -> None:
     other = booked_text(VapiCaller(oak, caller="+447700900142"))
     assert report(message, "delivered", COMMON) == 403
     assert {now_is(message).state, now_is(other).state} == {MessageState.SENT}
+
+
+def test_a_sid_that_another_clinic_claims_keeps_nobodys_receipts_away(message: Message, oak: Clinic) -> None:
+    """Whoever has an account of its own can sign a receipt that gives any SID to a text of its own."""
+    give_own_account(oak)
+    other = booked_text(VapiCaller(oak, caller="+447700900142"))
+    assert report(message, "delivered", COMMON) == 204
+    assert (now_is(message).state, now_is(other).state) == (MessageState.DELIVERED, MessageState.SENT)
+    assert report(other, "undelivered", COMMON, OWN_TOKEN, AccountSid=OWN_ACCOUNT, ErrorCode="30005") == 204
+    assert (now_is(message).state, now_is(other).state) == (MessageState.DELIVERED, MessageState.DEAD_LETTER)
+
+
+def test_an_account_that_another_clinic_names_as_its_own_does_not_take_its_receipts(
+    message: Message, oak: Clinic
+) -> None:
+    with org_scope(oak.id):
+        SenderAccount.objects.update(account_sid=settings.TWILIO_ACCOUNT_SID, auth_token=OWN_TOKEN)
+    other = booked_text(VapiCaller(oak, caller="+447700900142"))
+    assert report(message, "delivered", COMMON) == 204
+    assert (now_is(message).state, now_is(other).state) == (MessageState.DELIVERED, MessageState.SENT)
+
+
+def test_another_clinics_unreadable_credentials_keep_nobodys_receipts_away(
+    message: Message, oak: Clinic, settings: Any
+) -> None:
+    booked_text(VapiCaller(oak, caller="+447700900142"))
+    kept = settings.CREDENTIAL_ENCRYPTION_KEYS
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    give_own_account(oak)
+    settings.CREDENTIAL_ENCRYPTION_KEYS = kept
+    assert report(message, "delivered", COMMON) == 204
+    assert now_is(message).state == MessageState.DELIVERED

@@ -184,7 +184,6 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             error=outcomes.spoken_reason(code),
             retry_after=retry_after,
             outage=outage,
-            said=str(getattr(error, "msg", "") or getattr(error, "detail", "") or ""),
         )
     kind = type(error).__name__
     if outcome is TryOutcome.NEVER_CONNECTED:
