@@ -8,7 +8,10 @@ or HELP itself, so nothing is said twice; a wish written otherwise ("opt out", "
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
+
+from django.utils import timezone
 
 from messaging import channels, consent, keyword_replies, rehearsal, whatsapp
 from messaging.channels import Channel
@@ -70,8 +73,10 @@ def word_of(received: Received) -> str:
     return "".join(letter for letter in received.body.upper() if letter.isalnum())
 
 
-def take_in(org_id: UUID, received: Received) -> bool:
-    """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before."""
+def take_in(org_id: UUID, received: Received, arrived_at: datetime | None = None) -> bool:
+    """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before. ``arrived_at``: when
+    Twilio told us of it, which may be long before it is worked off; now, if not given."""
+    arrived_at = arrived_at or timezone.now()
     with org_scope(org_id):
         received = replace(received, sender=rehearsal.person_behind(org_id, received.sender))
         keyword = _keyword_meant(org_id, received)
@@ -89,6 +94,7 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "profile_name": received.profile_name,
                 "button": received.button,
                 "media": list(received.media),
+                "received_at": arrived_at,
             },
         )
         if not made:
@@ -119,15 +125,16 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
     """Does what the text asks for."""
     match text.keyword:
         case "STOP":
-            _record(org_id, received, opted_out=True)
+            _record(org_id, received, text, opted_out=True)
             # Who stops WhatsApp still gets texts.
             if received.channel == Channel.SMS:
                 tell_of_opt_out(
                     OptedOut(org_id, received.sender, key=f"text:{received.sid}", word=word_of(received))
                 )
         case "START":
-            _record(org_id, received, opted_out=False)
-            note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT, anew=True)
+            _record(org_id, received, text, opted_out=False)
+            if not consent.has_opted_out(org_id, sender=_texted(org_id, received), recipient=received.sender):
+                note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT, anew=True)
         case "HELP":
             keyword_replies.answer_help(
                 org_id, received.sid, received.sender, said_by_twilio=received.opt_out_type
@@ -138,13 +145,14 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
                 auto_replies.reply_while_closed(text)
 
 
-def _record(org_id: UUID, received: Received, *, opted_out: bool) -> None:
+def _record(org_id: UUID, received: Received, text: InboundMessage, *, opted_out: bool) -> None:
     consent.record(
         org_id,
         sender=_texted(org_id, received),
         recipient=received.sender,
         opted_out=opted_out,
         source=consent.KEYWORD,
+        at=text.received_at,
     )
 
 

@@ -16,13 +16,18 @@ PATIENT = "+14155550142"
 
 
 def post(clinic: Clinic, body: str, *, sid: str = "SM1", token: str | None = None, **more: str) -> int:
+    """A text that comes in and is worked off at once."""
+    status = arrive(clinic, body, sid=sid, token=token, **more)
+    work_off()
+    return status
+
+
+def arrive(clinic: Clinic, body: str, *, sid: str, token: str | None = None, **more: str) -> int:
     form = {"MessageSid": sid, "From": PATIENT, "To": clinic.number, "Body": body}
     form = {**form, "AccountSid": settings.TWILIO_ACCOUNT_SID, **more}
     signer = RequestValidator(token or settings.TWILIO_AUTH_TOKEN)
     signature = signer.compute_signature(f"{settings.BACKEND_URL}{PATH}", form)
-    status = Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
-    work_off()
-    return status
+    return Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
 
 
 def opted_out(clinic: Clinic) -> bool:

@@ -15,12 +15,23 @@ from bookings.states import AppointmentSource
 from messaging import consent
 from messaging.inbound import Received, keyword_of
 from messaging.keywords import HELP, START, STOP
-from messaging.models import Contact, Message, MessagingPolicy, OptOut, SenderAccount, StaffTask
+from messaging.models import (
+    Contact,
+    InboundMessage,
+    Message,
+    MessagingPolicy,
+    OptOut,
+    SenderAccount,
+    StaffTask,
+)
 from messaging.states import MessageState
+from telephony.models import WebhookDelivery
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk
-from tests.messaging.test_inbound import PATIENT, opted_out, post, tasks
+from tests.messaging.test_inbound import PATIENT, arrive, opted_out, post, tasks
 from tests.messaging.test_pauses import work_off
+from tests.telephony.webhooks import deliveries
+from tests.telephony.webhooks import work_off as work_off_webhooks
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +136,50 @@ def test_a_clinic_that_changes_its_number_takes_its_opt_outs_along(desk: Desk) -
         assert consent.carry_over(desk.clinic.id, old=[desk.clinic.number, ""], new="+14155560099") == 1
     assert desk.write().state == MessageState.SUPPRESSED
     assert desk.write(recipient="+14155550143").state == MessageState.QUEUED
+
+
+# Which wish came last
+
+
+def worked_off_backwards(clinic: Clinic) -> None:
+    """The text that came in first is put off until the other is done with."""
+    first, _ = deliveries(clinic)
+    for due_in in (timedelta(hours=1), timedelta(hours=-1)):
+        with org_scope(clinic.id):
+            row = WebhookDelivery.objects.filter(pk=first.pk)
+            row.update(next_attempt_at=timezone.now() + due_in)
+        work_off_webhooks()
+
+
+@pytest.mark.parametrize(("first", "last", "out"), [("START", "STOP", True), ("STOP", "START", False)])
+def test_what_was_said_last_stands_in_whatever_order_it_is_worked_off(
+    desk: Desk, first: str, last: str, out: bool
+) -> None:
+    with org_scope(desk.clinic.id):
+        Contact.objects.create(org=desk.clinic.org, phone=PATIENT, consent_source="staff")
+    for sid, word in (("SM1", first), ("SM2", last)):
+        arrive(desk.clinic, word, sid=sid)
+    worked_off_backwards(desk.clinic)
+    assert opted_out(desk.clinic) is out
+    assert desk.write().state == (MessageState.SUPPRESSED if out else MessageState.QUEUED)
+    assert contact_of(desk.clinic).consent_source == ("staff" if out else "inbound_text")
+    with org_scope(desk.clinic.id):
+        came_in = InboundMessage.objects.order_by("provider_sid").values_list("received_at", flat=True)
+        assert list(came_in) == [row.created_at for row in deliveries(desk.clinic)]
+
+
+@pytest.mark.parametrize("words", [(True, False), (False, True)])
+def test_of_two_wishes_of_one_moment_the_one_for_silence_stands(desk: Desk, words: tuple[bool, bool]) -> None:
+    waiting, at = desk.write(), timezone.now()
+    for out in words:
+        with org_scope(desk.clinic.id):
+            consent.record(
+                desk.clinic.id, sender=desk.clinic.number, recipient=PATIENT, opted_out=out, source="keyword",
+                at=at,
+            )  # fmt: skip
+    assert opted_out(desk.clinic)
+    assert desk.write().state == MessageState.SUPPRESSED
+    assert desk.send(waiting).state == MessageState.SUPPRESSED
 
 
 # A visit ahead
