@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from messaging.automatic import CLOSED_KEY, HELP_KEY
 from messaging.holds import Hold
 from messaging.models import Message
 from messaging.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, policy_of
@@ -21,6 +22,7 @@ from voxanne.tenancy.plan_cache import ClinicKey
 LOOKED_AHEAD = timedelta(days=2)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+ANSWERS = (HELP_KEY.format(""), CLOSED_KEY.format(""))
 Zones = tuple[ZoneInfo, ...]
 
 
@@ -39,7 +41,10 @@ def waits_at_night(message: Message, clinic: ClinicKey, now: datetime) -> Hold |
 
 
 def can_wait(message: Message) -> bool:
-    """Nobody is waiting for it: it is told by the clinic's clock, not in answer to a wish."""
+    """Nobody is waiting for it: it is told by the clinic's clock, not in answer to a wish. A machine's answer stands
+    behind others and is waited for all the same."""
+    if message.dedupe_key.startswith(ANSWERS):
+        return False
     return message.priority > 0 or message.kind == MessageKind.REMINDER
 
 

@@ -96,6 +96,18 @@ def _answer_up_to(clinic: Clinic, number: str, seen: datetime) -> None:
         book.answered(book.begun(clinic.id, number), seen, clinic.staff["receptionist"])
 
 
+def test_of_many_phones_at_once_so_many_are_answered_an_hour(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_replies, "is_closed", lambda *_: True)
+    monkeypatch.setattr(book, "MOST_TURNS_AN_HOUR", 3)
+    with org_scope(clinic.id):
+        ReplySettings.objects.create(org=clinic.org, auto_reply=True)
+    race([partial(text, clinic, f"SM{serial}", f"+1415555{serial:04}") for serial in range(8)])
+    with org_scope(clinic.id):
+        assert Message.objects.filter(kind="auto_reply").count() == 3
+
+
 def test_texts_at_once_get_one_automatic_answer(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto_replies, "is_closed", lambda *_: True)
     with org_scope(clinic.id):

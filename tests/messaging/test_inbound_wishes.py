@@ -12,7 +12,7 @@ from django.utils import timezone
 from bookings.booking import Wish, book, cancel
 from bookings.models import Appointment
 from bookings.states import AppointmentSource
-from messaging import consent
+from messaging import consent, keyword_replies
 from messaging.inbound import Received, keyword_of
 from messaging.keywords import HELP, START, STOP
 from messaging.models import (
@@ -285,6 +285,25 @@ def test_help_that_advanced_opt_out_answered_is_not_answered_again(elm: Clinic) 
     answers_help(elm)
     post(elm, "HELP", OptOutType="HELP")
     assert replies(elm) == []
+
+
+@pytest.mark.parametrize("sender", ["72975", "+18005550100", "+4915112345678"])
+def test_no_machine_and_no_stranger_abroad_is_answered(elm: Clinic, sender: str) -> None:
+    answers_help(elm)
+    post(elm, "HELP", From=sender)
+    assert replies(elm) == []
+
+
+def test_one_phone_gets_one_answer_in_hours_and_stands_behind_others(elm: Clinic) -> None:
+    answers_help(elm)
+    for serial in range(5):
+        post(elm, "HELP", sid=f"SM{serial}")
+    assert [answer.priority for answer in replies(elm)] == [2]
+    post(elm, "HELP", sid="SM8", From="+14155550143")
+    assert len(replies(elm)) == 2
+    with time_machine.travel(timezone.now() + keyword_replies.PAUSE + timedelta(minutes=1)):
+        post(elm, "HELP", sid="SM9")
+    assert len(replies(elm)) == 3
 
 
 # Consent
