@@ -16,7 +16,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from messaging import rehearsal
-from messaging.channels import Channel
+from messaging.channels import WHATSAPP_PREFIX, Channel, address, parted
 from messaging.models import Contact, Message, OptOut, SenderAccount
 from messaging.opted_out import OptedOut, tell_of_opt_out
 from voxanne.statements import Statement
@@ -108,11 +108,33 @@ def name_of_sender(org_id: UUID, *, number: str, service: str) -> str:
 
 def carry_over(org_id: UUID, *, old: Iterable[str], new: str) -> int:
     """The clinic's sender is called ``new`` from now on: who opted out under the ``old`` names has opted out of it too.
-    Returns how many. Inside the clinic's scope."""
+    Returns how many. What they said to the new one since stands. Inside the clinic's scope."""
     names = {name for name in old if name and name != new}
-    lines = OptOut.objects.filter(org_id=org_id, sender__in=names)
+    if not names:
+        return 0
+    lines = OptOut.objects.filter(org_id=org_id, sender__in={*names, new})
     newest = lines.order_by("recipient", "-created_at", "-opted_out").distinct("recipient")
-    out = [line.recipient for line in newest if line.opted_out]
+    out = [line.recipient for line in newest if line.opted_out and line.sender != new]
     for recipient in out:
         record(org_id, sender=new, recipient=recipient, opted_out=True, source=CARRIED_OVER)
     return len(out)
+
+
+def carry_over_whatsapp(org_id: UUID, number: str) -> int:
+    """The same for WhatsApp, where ``number`` is the clinic's now: of all numbers that it ever had there, since it may
+    have been without one for a while."""
+    there = OptOut.objects.filter(org_id=org_id, sender__startswith=WHATSAPP_PREFIX)
+    old = there.order_by().values_list("sender", flat=True).distinct()
+    return carry_over(org_id, old=list(old), new=address(Channel.WHATSAPP, number))
+
+
+def names_of(org_id: UUID, texted: str) -> set[str]:
+    """Under which names a wish for silence is kept that was sent to ``texted``: that one, and where the clinic changed
+    its number meanwhile, today's. Inside the clinic's scope."""
+    sender = SenderAccount.objects.filter(org_id=org_id).first()
+    if sender is None:
+        return {texted}
+    if parted(texted)[0] == Channel.WHATSAPP:
+        today = address(Channel.WHATSAPP, sender.whatsapp_number) if sender.whatsapp_number else texted
+        return {texted, today}
+    return {texted} if texted in (sender.number, sender.messaging_service_sid) else {texted, sender.number}

@@ -80,7 +80,7 @@ def take_in(org_id: UUID, received: Received, arrived_at: datetime | None = None
     with org_scope(org_id):
         received = replace(received, sender=rehearsal.person_behind(org_id, received.sender))
         keyword = _keyword_meant(org_id, received)
-        contact = _contact_of(org_id, received, agrees=keyword != STOP)
+        contact = _contact_of(org_id, received, agrees=_takes_whatsapp(org_id, received, keyword, arrived_at))
         text, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
             provider_sid=received.sid,
@@ -108,9 +108,19 @@ def _contact_of(org_id: UUID, received: Received, *, agrees: bool) -> Contact | 
     """The person who wrote. Who writes by WhatsApp becomes a contact, nameless at first (what they call themselves
     there proves nothing), and is answered there from now on."""
     of_number = Contact.objects.filter(org_id=org_id, phone=received.sender)
-    if received.channel == Channel.WHATSAPP and agrees:
+    if agrees:
         whatsapp.prefer(org_id, upsert_contact(org_id, phone=received.sender), "wrote by WhatsApp")
     return of_number.first()
+
+
+def _takes_whatsapp(org_id: UUID, received: Received, keyword: str, arrived_at: datetime) -> bool:
+    """Whether who wrote agrees to WhatsApp by it: not by another word than START after a STOP there."""
+    if received.channel != Channel.WHATSAPP or keyword == STOP:
+        return False
+    wish = consent.newest_wish(org_id, sender=_texted(org_id, received), recipient=received.sender)
+    if wish is None or not wish.opted_out:
+        return True
+    return keyword == START and wish.at < arrived_at
 
 
 def _keyword_meant(org_id: UUID, received: Received) -> str:
@@ -127,7 +137,9 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
         case "STOP":
             _record(org_id, received, text, opted_out=True)
             # Who stops WhatsApp still gets texts.
-            if received.channel == Channel.SMS:
+            if received.channel == Channel.WHATSAPP:
+                _end_whatsapp(org_id, received)
+            else:
                 tell_of_opt_out(
                     OptedOut(org_id, received.sender, key=f"text:{received.sid}", word=word_of(received))
                 )
@@ -146,14 +158,21 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
 
 
 def _record(org_id: UUID, received: Received, text: InboundMessage, *, opted_out: bool) -> None:
-    consent.record(
-        org_id,
-        sender=_texted(org_id, received),
-        recipient=received.sender,
-        opted_out=opted_out,
-        source=consent.KEYWORD,
-        at=text.received_at,
-    )
+    texted = _texted(org_id, received)
+    for name in consent.names_of(org_id, texted) if opted_out else {texted}:
+        consent.record(
+            org_id,
+            sender=name,
+            recipient=received.sender,
+            opted_out=opted_out,
+            source=consent.KEYWORD,
+            at=text.received_at,
+        )
+
+
+def _end_whatsapp(org_id: UUID, received: Received) -> None:
+    if consent.has_opted_out(org_id, sender=_texted(org_id, received), recipient=received.sender):
+        whatsapp.stop_preferring(org_id, received.sender)
 
 
 def _texted(org_id: UUID, received: Received) -> str:

@@ -155,12 +155,14 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Who opted out of the old number has opted out of the new one."""
+        """Who opted out of the old number has opted out of the new one, on either channel."""
         names = ("number", "messaging_service_sid")
         old = SenderAccount.objects.filter(pk=obj.pk).values_list(*names).first() if change else None
         super().save_model(request, obj, form, change)
         if old is not None:
             consent.carry_over(obj.org_id, old=old, new=obj.number)
+        if obj.whatsapp_number:
+            consent.carry_over_whatsapp(obj.org_id, obj.whatsapp_number)
         if change and "segments_per_second" in form.changed_data:
             line_up_anew(obj.org_id, obj.number)
 
