@@ -50,9 +50,9 @@ class Received:
 
 def clinic_texted_at(number: str) -> ClinicKey | None:
     """The active clinic that texts from this address (``whatsapp:`` before the number where it is that); no scope
-    needed, its id is all that is told."""
-    row = OF_SENDER.row([number])
-    return ClinicKey(*row) if row else None
+    needed, its id is all that is told. None where two do: a text must not reach the wrong one."""
+    rows = OF_SENDER.rows([number])
+    return ClinicKey(*rows[0]) if len(rows) == 1 else None
 
 
 def keyword_of(received: Received) -> str:

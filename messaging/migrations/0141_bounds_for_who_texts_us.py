@@ -15,6 +15,14 @@ class Migration(migrations.Migration):
             name="help_answered_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
+        migrations.AddConstraint(
+            model_name="senderaccount",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("messaging_service_sid", ""), _negated=True),
+                fields=("messaging_service_sid",),
+                name="a_messaging_service_belongs_to_one_clinic",
+            ),
+        ),
         migrations.AddIndex(
             model_name="conversation",
             index=models.Index(

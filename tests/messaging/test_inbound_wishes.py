@@ -13,7 +13,7 @@ from bookings.booking import Wish, book, cancel
 from bookings.models import Appointment
 from bookings.states import AppointmentSource
 from messaging import consent, keyword_replies
-from messaging.inbound import Received, keyword_of
+from messaging.inbound import Received, clinic_texted_at, keyword_of
 from messaging.keywords import HELP, START, STOP
 from messaging.models import (
     Contact,
@@ -109,6 +109,13 @@ def test_another_clinics_service_is_refused(elm: Clinic, oak: Clinic) -> None:
     assert post(elm, "STOP", MessagingServiceSid=SERVICE) == 200
     assert opted_out(elm)
     assert not opted_out(oak)
+
+
+def test_a_text_to_a_name_that_two_clinics_have_is_nobodys(elm: Clinic, oak: Clinic) -> None:
+    service_of(elm, oak.number)
+    assert clinic_texted_at(oak.number) is None
+    assert post(oak, "STOP") == 403
+    assert not opted_out(elm)
 
 
 def test_start_lifts_a_carriers_block(desk: Desk) -> None:
