@@ -20,8 +20,8 @@ from messaging.conversation import auto_replies, book
 from messaging.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
 from messaging.models import Contact, InboundMessage
 from messaging.opted_out import OptedOut, tell_of_opt_out
-from messaging.staff_tasks import tell_staff
-from messaging.states import ConsentSource, TaskKind
+from messaging.staff_tasks import tell_of_text
+from messaging.states import ConsentSource
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -188,9 +188,8 @@ def _tell_staff(org_id: UUID, received: Received, contact: Contact | None, conve
     by = "By WhatsApp: " if received.channel == Channel.WHATSAPP else ""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
     urgent = first_word in STOP_WORDS
-    tell_staff(
+    tell_of_text(
         org_id,
-        kind=TaskKind.TEXT,
         text=f"{by}{received.body[:LONGEST_BODY] or 'A picture or file, without words.'}",
         dedupe_key=book.TEXT_TASK.format(received.sid),
         urgent=urgent,

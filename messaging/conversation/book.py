@@ -125,7 +125,7 @@ def takes_turn(org_id: UUID, number: str, pause: timedelta, turn: Statement = TA
 
 
 def _tasks(conversation: Conversation, until: datetime | None) -> list[StaffTask]:
-    """The open tasks that texts of this phone up to ``until`` made."""
+    """The open tasks that texts of this phone up to ``until`` made. One that tells of several has the newest's key."""
     tasks = list(
         StaffTask.objects.filter(
             org_id=conversation.org_id,

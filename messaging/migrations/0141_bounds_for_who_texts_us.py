@@ -15,6 +15,13 @@ class Migration(migrations.Migration):
             name="help_answered_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
+        migrations.AddField(
+            model_name="stafftask",
+            name="texts",
+            field=models.PositiveIntegerField(
+                db_default=1, default=1, help_text="Of a conversation, how many came in while this was open."
+            ),
+        ),
         migrations.AddConstraint(
             model_name="senderaccount",
             constraint=models.UniqueConstraint(
