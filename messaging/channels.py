@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
          AND NOT coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = s.org_id AND o.recipient = %(recipient)s
                              AND o.sender = 'whatsapp:' || s.whatsapp_number
-                           ORDER BY o.created_at DESC LIMIT 1), false)
+                           ORDER BY o.created_at DESC, o.opted_out DESC LIMIT 1), false)
          AND (EXISTS (SELECT FROM inbound_messages i
                       WHERE i.org_id = s.org_id AND i.sender = %(recipient)s AND i.recipient = s.whatsapp_number
                         AND i.channel = 'whatsapp' AND i.created_at > %(window_since)s)

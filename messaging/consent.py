@@ -2,7 +2,8 @@
 
 A line is of one sender of the clinic's and one person. The sender is what the person texted, or what Twilio says is
 blocked: the clinic's number, or its messaging service. Since both stand for the clinic, the newest line under either
-decides; a clinic that changes its number takes its lines along (``carry_over``).
+decides, by when it was said and not by when we came to it, and of two at one moment the one that asks for silence; a
+clinic that changes its number takes its lines along (``carry_over``).
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils import timezone
+
 from messaging import rehearsal
-from messaging.channels import Channel
+from messaging.channels import WHATSAPP_PREFIX, Channel, address, parted
 from messaging.models import Contact, Message, OptOut, SenderAccount
 from messaging.opted_out import OptedOut, tell_of_opt_out
 from voxanne.statements import Statement
@@ -30,7 +33,7 @@ WHERE x.org_id = %(org)s AND x.recipient = %(recipient)s
        OR NOT starts_with(%(sender)s, 'whatsapp:')
           AND x.sender IN (SELECT unnest(ARRAY[s.number, s.messaging_service_sid]::text[])
                            FROM sender_accounts s WHERE s.org_id = %(org)s))
-ORDER BY x.created_at DESC LIMIT 1
+ORDER BY x.created_at DESC, x.opted_out DESC LIMIT 1
 """)
 
 
@@ -55,10 +58,17 @@ def has_opted_out(org_id: UUID, *, sender: str, recipient: str) -> bool:
     return wish is not None and wish.opted_out
 
 
-def record(org_id: UUID, *, sender: str, recipient: str, opted_out: bool, source: str) -> None:
-    """Adds a line to the ledger. Inside the clinic's scope."""
+def record(
+    org_id: UUID, *, sender: str, recipient: str, opted_out: bool, source: str, at: datetime | None = None
+) -> None:
+    """Adds a line to the ledger, of what was said ``at`` (now, if not given). Inside the clinic's scope."""
     OptOut.objects.create(
-        org_id=org_id, sender=sender, recipient=recipient, opted_out=opted_out, source=source
+        org_id=org_id,
+        sender=sender,
+        recipient=recipient,
+        opted_out=opted_out,
+        source=source,
+        created_at=at or timezone.now(),
     )
 
 
@@ -98,11 +108,33 @@ def name_of_sender(org_id: UUID, *, number: str, service: str) -> str:
 
 def carry_over(org_id: UUID, *, old: Iterable[str], new: str) -> int:
     """The clinic's sender is called ``new`` from now on: who opted out under the ``old`` names has opted out of it too.
-    Returns how many. Inside the clinic's scope."""
+    Returns how many. What they said to the new one since stands. Inside the clinic's scope."""
     names = {name for name in old if name and name != new}
-    lines = OptOut.objects.filter(org_id=org_id, sender__in=names)
-    newest = lines.order_by("recipient", "-created_at").distinct("recipient")
-    out = [line.recipient for line in newest if line.opted_out]
+    if not names:
+        return 0
+    lines = OptOut.objects.filter(org_id=org_id, sender__in={*names, new})
+    newest = lines.order_by("recipient", "-created_at", "-opted_out").distinct("recipient")
+    out = [line.recipient for line in newest if line.opted_out and line.sender != new]
     for recipient in out:
         record(org_id, sender=new, recipient=recipient, opted_out=True, source=CARRIED_OVER)
     return len(out)
+
+
+def carry_over_whatsapp(org_id: UUID, number: str) -> int:
+    """The same for WhatsApp, where ``number`` is the clinic's now: of all numbers that it ever had there, since it may
+    have been without one for a while."""
+    there = OptOut.objects.filter(org_id=org_id, sender__startswith=WHATSAPP_PREFIX)
+    old = there.order_by().values_list("sender", flat=True).distinct()
+    return carry_over(org_id, old=list(old), new=address(Channel.WHATSAPP, number))
+
+
+def names_of(org_id: UUID, texted: str) -> set[str]:
+    """Under which names a wish for silence is kept that was sent to ``texted``: that one, and where the clinic changed
+    its number meanwhile, today's. Inside the clinic's scope."""
+    sender = SenderAccount.objects.filter(org_id=org_id).first()
+    if sender is None:
+        return {texted}
+    if parted(texted)[0] == Channel.WHATSAPP:
+        today = address(Channel.WHATSAPP, sender.whatsapp_number) if sender.whatsapp_number else texted
+        return {texted, today}
+    return {texted} if texted in (sender.number, sender.messaging_service_sid) else {texted, sender.number}

@@ -8,7 +8,10 @@ or HELP itself, so nothing is said twice; a wish written otherwise ("opt out", "
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
+
+from django.utils import timezone
 
 from messaging import channels, consent, keyword_replies, rehearsal, whatsapp
 from messaging.channels import Channel
@@ -17,8 +20,8 @@ from messaging.conversation import auto_replies, book
 from messaging.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
 from messaging.models import Contact, InboundMessage
 from messaging.opted_out import OptedOut, tell_of_opt_out
-from messaging.staff_tasks import tell_staff
-from messaging.states import ConsentSource, TaskKind
+from messaging.staff_tasks import tell_of_text
+from messaging.states import ConsentSource
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
 from voxanne.tenancy.scope import org_scope
@@ -47,9 +50,9 @@ class Received:
 
 def clinic_texted_at(number: str) -> ClinicKey | None:
     """The active clinic that texts from this address (``whatsapp:`` before the number where it is that); no scope
-    needed, its id is all that is told."""
-    row = OF_SENDER.row([number])
-    return ClinicKey(*row) if row else None
+    needed, its id is all that is told. None where two do: a text must not reach the wrong one."""
+    rows = OF_SENDER.rows([number])
+    return ClinicKey(*rows[0]) if len(rows) == 1 else None
 
 
 def keyword_of(received: Received) -> str:
@@ -70,12 +73,14 @@ def word_of(received: Received) -> str:
     return "".join(letter for letter in received.body.upper() if letter.isalnum())
 
 
-def take_in(org_id: UUID, received: Received) -> bool:
-    """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before."""
+def take_in(org_id: UUID, received: Received, arrived_at: datetime | None = None) -> bool:
+    """Keeps the text and, for STOP and START, a line in the ledger; False when it was kept before. ``arrived_at``: when
+    Twilio told us of it, which may be long before it is worked off; now, if not given."""
+    arrived_at = arrived_at or timezone.now()
     with org_scope(org_id):
         received = replace(received, sender=rehearsal.person_behind(org_id, received.sender))
         keyword = _keyword_meant(org_id, received)
-        contact = _contact_of(org_id, received, agrees=keyword != STOP)
+        contact = _contact_of(org_id, received, agrees=_takes_whatsapp(org_id, received, keyword, arrived_at))
         text, made = InboundMessage.objects.get_or_create(
             org_id=org_id,
             provider_sid=received.sid,
@@ -89,6 +94,7 @@ def take_in(org_id: UUID, received: Received) -> bool:
                 "profile_name": received.profile_name,
                 "button": received.button,
                 "media": list(received.media),
+                "received_at": arrived_at,
             },
         )
         if not made:
@@ -102,9 +108,19 @@ def _contact_of(org_id: UUID, received: Received, *, agrees: bool) -> Contact | 
     """The person who wrote. Who writes by WhatsApp becomes a contact, nameless at first (what they call themselves
     there proves nothing), and is answered there from now on."""
     of_number = Contact.objects.filter(org_id=org_id, phone=received.sender)
-    if received.channel == Channel.WHATSAPP and agrees:
+    if agrees:
         whatsapp.prefer(org_id, upsert_contact(org_id, phone=received.sender), "wrote by WhatsApp")
     return of_number.first()
+
+
+def _takes_whatsapp(org_id: UUID, received: Received, keyword: str, arrived_at: datetime) -> bool:
+    """Whether who wrote agrees to WhatsApp by it: not by another word than START after a STOP there."""
+    if received.channel != Channel.WHATSAPP or keyword == STOP:
+        return False
+    wish = consent.newest_wish(org_id, sender=_texted(org_id, received), recipient=received.sender)
+    if wish is None or not wish.opted_out:
+        return True
+    return keyword == START and wish.at < arrived_at
 
 
 def _keyword_meant(org_id: UUID, received: Received) -> str:
@@ -119,15 +135,18 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
     """Does what the text asks for."""
     match text.keyword:
         case "STOP":
-            _record(org_id, received, opted_out=True)
+            _record(org_id, received, text, opted_out=True)
             # Who stops WhatsApp still gets texts.
-            if received.channel == Channel.SMS:
+            if received.channel == Channel.WHATSAPP:
+                _end_whatsapp(org_id, received)
+            else:
                 tell_of_opt_out(
                     OptedOut(org_id, received.sender, key=f"text:{received.sid}", word=word_of(received))
                 )
         case "START":
-            _record(org_id, received, opted_out=False)
-            note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT, anew=True)
+            _record(org_id, received, text, opted_out=False)
+            if not consent.has_opted_out(org_id, sender=_texted(org_id, received), recipient=received.sender):
+                note_consent(org_id, received.sender, ConsentSource.INBOUND_TEXT, anew=True)
         case "HELP":
             keyword_replies.answer_help(
                 org_id, received.sid, received.sender, said_by_twilio=received.opt_out_type
@@ -138,14 +157,22 @@ def _heed(org_id: UUID, received: Received, text: InboundMessage, conversation: 
                 auto_replies.reply_while_closed(text)
 
 
-def _record(org_id: UUID, received: Received, *, opted_out: bool) -> None:
-    consent.record(
-        org_id,
-        sender=_texted(org_id, received),
-        recipient=received.sender,
-        opted_out=opted_out,
-        source=consent.KEYWORD,
-    )
+def _record(org_id: UUID, received: Received, text: InboundMessage, *, opted_out: bool) -> None:
+    texted = _texted(org_id, received)
+    for name in consent.names_of(org_id, texted) if opted_out else {texted}:
+        consent.record(
+            org_id,
+            sender=name,
+            recipient=received.sender,
+            opted_out=opted_out,
+            source=consent.KEYWORD,
+            at=text.received_at,
+        )
+
+
+def _end_whatsapp(org_id: UUID, received: Received) -> None:
+    if consent.has_opted_out(org_id, sender=_texted(org_id, received), recipient=received.sender):
+        whatsapp.stop_preferring(org_id, received.sender)
 
 
 def _texted(org_id: UUID, received: Received) -> str:
@@ -161,9 +188,8 @@ def _tell_staff(org_id: UUID, received: Received, contact: Contact | None, conve
     by = "By WhatsApp: " if received.channel == Channel.WHATSAPP else ""
     first_word = received.body.upper().partition(" ")[0].strip(".,!")
     urgent = first_word in STOP_WORDS
-    tell_staff(
+    tell_of_text(
         org_id,
-        kind=TaskKind.TEXT,
         text=f"{by}{received.body[:LONGEST_BODY] or 'A picture or file, without words.'}",
         dedupe_key=book.TEXT_TASK.format(received.sid),
         urgent=urgent,

@@ -38,7 +38,7 @@ SELECT %(id)s, sender.org_id, %(contact)s::uuid, %(kind)s,
        CASE WHEN coalesce((SELECT o.opted_out FROM opt_outs o
                            WHERE o.org_id = sender.org_id AND o.recipient = %(recipient)s
                              AND o.sender IN (sender.number, sender.messaging_service_sid)
-                           ORDER BY o.created_at DESC LIMIT 1), false)
+                           ORDER BY o.created_at DESC, o.opted_out DESC LIMIT 1), false)
             THEN 'suppressed' ELSE 'queued' END,
        %(priority)s, %(dedupe_key)s, %(about)s, %(recipient)s, sender.number, sender.channel, %(body)s,
        CASE sender.channel WHEN 'whatsapp' THEN %(template_values)s::jsonb END,

@@ -163,6 +163,18 @@ def is_mobile_possible(number: str) -> bool:
     return phonenumbers.number_type(parsed) not in _NEVER_MOBILE
 
 
+def is_of_country(number: str, country: str) -> bool:
+    """Whether `number` (E.164) is of `country` (ISO 3166). Of several that share a country code it is asked which; a
+    number of none of them counts as the main one's."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except NumberParseException:
+        return False
+    code = parsed.country_code or 0
+    region = phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(code)
+    return region == country.upper()
+
+
 def _tidy(raw: str) -> str:
     """Return `raw` in plain digits, hyphens and single spaces, without invisible characters."""
     if len(raw) > _LONGEST_INPUT:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from django.db.models import Case, F, IntegerField, When
 
+from messaging.automatic import CLOSED_KEY, HELP_KEY
 from messaging.models import Message
 from messaging.states import MessageKind
 
 ASKED_FOR, TIMED, BULK, ASKED_FOR_PUT_BACK = 0, 1, 2, 3
 CAN_WAIT = frozenset({TIMED, BULK})
+ANSWERS = (HELP_KEY.format(""), CLOSED_KEY.format(""))
 
 # For many rows at once: what was asked for goes behind, and all else keeps the place that it has.
 BEHIND = Case(
@@ -26,5 +28,8 @@ def as_it_was(message: Message) -> int:
 
 
 def can_wait(message: Message) -> bool:
-    """Nobody is waiting for it: it is told by the clinic's clock, not in answer to a wish."""
+    """Nobody is waiting for it: it is told by the clinic's clock, not in answer to a wish. A machine's answer stands
+    behind others and is waited for all the same."""
+    if message.dedupe_key.startswith(ANSWERS):
+        return False
     return message.priority in CAN_WAIT or message.kind == MessageKind.REMINDER

@@ -10,13 +10,15 @@ from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 from voxanne.tenancy.scope import org_scope
 
-# Also of numbers that patients dial: the function looks at both tables.
+# Also of numbers that patients dial, of WhatsApp's and of messaging services: the function looks at all of them.
 IS_ANOTHERS = Statement("SELECT is_number_of_another_clinic(%s::text, %s::uuid)")
 ANOTHERS_NUMBER = "This number belongs to another clinic."
+ANOTHERS_SERVICE = "This messaging service belongs to another clinic."
 
 
 def is_anothers_number(number: str, org_id: UUID) -> bool:
-    """Whether another clinic texts from this number or is dialled on it; which one is not told."""
+    """Whether another clinic texts from this number (or messaging service) or is dialled on it; which one is not
+    told."""
     row = IS_ANOTHERS.row([number, org_id])
     return row is not None and bool(row[0])
 

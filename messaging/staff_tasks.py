@@ -26,6 +26,46 @@ VALUES (%(id)s, %(org)s, %(kind)s, %(urgency)s, %(text)s, %(from_number)s, %(cal
 ON CONFLICT (org_id, dedupe_key) DO NOTHING
 RETURNING id
 """)
+# One open task a conversation: somebody who texts on and on does not bury the others.
+TELL_OF_ONE_MORE = Statement("""
+UPDATE staff_tasks t SET
+    texts = t.texts + 1,
+    urgency = CASE WHEN %(urgent)s THEN 'urgent' ELSE t.urgency END,
+    text = left((t.texts + 1)::text || ' texts'
+                || CASE WHEN %(urgent)s OR t.urgency = 'urgent' THEN ', one of them urgent' ELSE '' END
+                || '. The newest: ' || %(text)s::text, %(longest)s),
+    dedupe_key = %(dedupe_key)s,
+    contact_id = coalesce(t.contact_id, %(contact)s::uuid)
+WHERE t.acknowledged_at IS NULL
+  AND t.id = (SELECT o.id FROM staff_tasks o
+              WHERE o.org_id = %(org)s AND o.kind = %(kind)s AND o.about = %(about)s AND o.acknowledged_at IS NULL
+              ORDER BY o.created_at DESC LIMIT 1)
+RETURNING t.id
+""")
+
+
+def tell_of_text(
+    org_id: UUID,
+    *,
+    text: str,
+    dedupe_key: str,
+    urgent: bool,
+    from_number: str,
+    contact_id: UUID | None,
+    about: str,
+) -> None:
+    """A text of the conversation ``about`` is for a person to read. While a task of it is open, that one tells of it:
+    how many they are and the newest words; the others stand in the thread. In the caller's transaction, which holds
+    the conversation's row, inside the clinic's scope."""
+    values = {
+        "org": org_id, "kind": TaskKind.TEXT.value, "about": about, "urgent": urgent, "text": text,
+        "longest": LONGEST_TEXT, "dedupe_key": dedupe_key, "contact": contact_id,
+    }  # fmt: skip
+    if TELL_OF_ONE_MORE.row(values) is None:
+        tell_staff(
+            org_id, kind=TaskKind.TEXT, text=text, dedupe_key=dedupe_key, urgent=urgent, from_number=from_number,
+            contact_id=contact_id, about=about,
+        )  # fmt: skip
 
 
 def tell_staff(

@@ -31,7 +31,7 @@ WITH clinic AS (
                      WHERE x.org_id = %(org)s AND x.recipient = given.recipient
                        AND (x.sender = given.sender
                             OR given.channel = 'sms' AND x.sender IN (clinic.number, clinic.messaging_service_sid))
-                     ORDER BY x.created_at DESC LIMIT 1), false) AS opted_out
+                     ORDER BY x.created_at DESC, x.opted_out DESC LIMIT 1), false) AS opted_out
     FROM clinic, unnest(%(ids)s::uuid[], %(messages)s::uuid[], %(recipients)s::text[], %(senders)s::text[],
                         %(channels)s::text[], %(requests)s::text[])
          AS given (id, message, recipient, sender, channel, request)

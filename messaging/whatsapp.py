@@ -112,7 +112,7 @@ def note_fault(message: Message, code: int | None) -> bool:
     if message.channel != Channel.WHATSAPP or code is None:
         return False
     if code in OF_RECIPIENT:
-        _stop_preferring(message)
+        stop_preferring(message.org_id, message.recipient)
     elif code in OF_SENDER:
         pause(message.org_id, spoken_reason(code))
     elif code in OF_TEMPLATE:
@@ -120,9 +120,10 @@ def note_fault(message: Message, code: int | None) -> bool:
     return code in NOT_DELIVERED or (code in CODES and 63_000 <= code < 64_000)
 
 
-def _stop_preferring(message: Message) -> None:
-    """Who is not to be found on WhatsApp is not looked for there again, until they write from there."""
-    agreed = Contact.objects.filter(org_id=message.org_id, phone=message.recipient)
+def stop_preferring(org_id: UUID, phone: str) -> None:
+    """Who is not to be found on WhatsApp, or wants nothing there, is not looked for there again, until they write from
+    there. Inside the scope."""
+    agreed = Contact.objects.filter(org_id=org_id, phone=phone)
     agreed.filter(preferred_channel=Channel.WHATSAPP).update(preferred_channel="", updated_at=timezone.now())
 
 

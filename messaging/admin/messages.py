@@ -283,6 +283,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
             "created_at",
+            "received_at",
             whole_or_masked(request, obj, "sender"),
             "profile_name",
             "to_contact",

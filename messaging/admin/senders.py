@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -17,7 +18,7 @@ from messaging.admin.numbers import clean_number
 from messaging.dead_letters import Redriven, redrive
 from messaging.models import SenderAccount
 from messaging.pace import granted_to, line_up_anew
-from messaging.senders import ANOTHERS_NUMBER, is_anothers_number
+from messaging.senders import ANOTHERS_NUMBER, ANOTHERS_SERVICE, is_anothers_number
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
@@ -29,6 +30,7 @@ from voxanne.staff.rows import RowButton, buttons
 from voxanne.staff.start import Figure, add_figure
 from voxanne.tenancy.models import Organization
 
+SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 MAY_PAUSE = "messaging.pause_senderaccount"
 
 
@@ -41,9 +43,19 @@ class SenderForm(SecretsForm):
         if clinic is not None:
             self._clean_number(cleaned, "number", clinic)
             self._clean_number(cleaned, "whatsapp_number", clinic)
+            self._check_service(cleaned.get("messaging_service_sid") or "", clinic)
         if cleaned.get("whatsapp_on") and not cleaned.get("whatsapp_number") and not self.errors:
             self.add_error("whatsapp_number", "Give the number that the clinic has at WhatsApp.")
         return cleaned
+
+    def _check_service(self, sid: str, clinic: Organization) -> None:
+        """Texts come in under this name too: it must be none of another clinic's."""
+        if sid and SERVICE_SID.fullmatch(sid) is None:
+            self.add_error(
+                "messaging_service_sid", "A messaging service's SID is MG and 32 characters, 0–9 and a–f."
+            )
+        elif is_anothers_number(sid, clinic.pk):
+            self.add_error("messaging_service_sid", ANOTHERS_SERVICE)
 
     def _clean_number(self, cleaned: dict[str, Any], name: str, clinic: Organization) -> None:
         if not cleaned.get(name):
@@ -155,12 +167,14 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Who opted out of the old number has opted out of the new one."""
+        """Who opted out of the old number has opted out of the new one, on either channel."""
         names = ("number", "messaging_service_sid")
         old = SenderAccount.objects.filter(pk=obj.pk).values_list(*names).first() if change else None
         super().save_model(request, obj, form, change)
         if old is not None:
             consent.carry_over(obj.org_id, old=old, new=obj.number)
+        if obj.whatsapp_number:
+            consent.carry_over_whatsapp(obj.org_id, obj.whatsapp_number)
         if change and "segments_per_second" in form.changed_data:
             line_up_anew(obj.org_id, obj.number)
 

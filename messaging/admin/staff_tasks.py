@@ -92,7 +92,7 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
-            "kind", "urgency_badge", "state", "note", "said", whole_or_masked(request, obj, "from_number"),
+            "kind", "urgency_badge", "state", "note", "said", "texts", whole_or_masked(request, obj, "from_number"),
             whole_or_masked(request, obj, "callback_number"), "to_contact", "to_subject", "to_call",
         )  # fmt: skip
 

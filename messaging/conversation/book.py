@@ -33,11 +33,22 @@ ON CONFLICT (org_id, number) DO UPDATE SET
 RETURNING id
 """)
 # One of several at once takes the turn; the others find it taken.
-TAKE_TURN = Statement("""
-UPDATE conversations SET auto_replied_at = %(now)s
-WHERE org_id = %(org)s AND number = %(number)s
-  AND (auto_replied_at IS NULL OR auto_replied_at <= %(now)s - %(pause)s::interval)
+TAKE_TURN = """
+UPDATE conversations SET {turn} = %(now)s
+WHERE org_id = %(org)s AND number = %(number)s AND ({turn} IS NULL OR {turn} <= %(now)s - %(pause)s::interval)
+"""
+TAKE_TURN_CLOSED = Statement(TAKE_TURN.format(turn="auto_replied_at"))
+TAKE_TURN_HELP = Statement(TAKE_TURN.format(turn="help_answered_at"))
+# Whoever counts sees the turns that were taken before, since those are committed: two statements, the lock first.
+ONE_AT_A_TIME = Statement(
+    "SELECT pg_advisory_xact_lock(hashtextextended('automatic answers ' || %(org)s::text, 0))"
+)
+TURNS_TAKEN = Statement("""
+SELECT count(*) FILTER (WHERE auto_replied_at > %(since)s) + count(*) FILTER (WHERE help_answered_at > %(since)s)
+FROM conversations WHERE org_id = %(org)s AND greatest(auto_replied_at, help_answered_at) > %(since)s
 """)
+# Of both kinds, by one clinic: more than its patients ask for in an hour, and little to whoever makes numbers up.
+MOST_TURNS_AN_HOUR = 30
 
 
 def text_came(org_id: UUID, number: str, at: datetime, *, wants_a_person: bool) -> UUID:
@@ -102,14 +113,19 @@ def unseen_after(conversation: Conversation, until: datetime | None) -> Any:
     return texts.order_by("created_at")
 
 
-def takes_turn(org_id: UUID, number: str, pause: timedelta) -> bool:
-    """Whether an automatic answer to ``number`` may be written now: then none may for ``pause``."""
-    values = {"org": org_id, "number": number, "now": timezone.now(), "pause": pause}
-    return TAKE_TURN.run(values) == 1
+def takes_turn(org_id: UUID, number: str, pause: timedelta, turn: Statement = TAKE_TURN_CLOSED) -> bool:
+    """Whether an automatic answer to ``number`` may be written now: then none of its kind (``turn``) may for ``pause``,
+    and to all numbers together only so many an hour."""
+    now = timezone.now()
+    ONE_AT_A_TIME.row({"org": org_id})
+    taken = TURNS_TAKEN.row({"org": org_id, "since": now - timedelta(hours=1)})
+    if taken is None or taken[0] >= MOST_TURNS_AN_HOUR:
+        return False
+    return turn.run({"org": org_id, "number": number, "now": now, "pause": pause}) == 1
 
 
 def _tasks(conversation: Conversation, until: datetime | None) -> list[StaffTask]:
-    """The open tasks that texts of this phone up to ``until`` made."""
+    """The open tasks that texts of this phone up to ``until`` made. One that tells of several has the newest's key."""
     tasks = list(
         StaffTask.objects.filter(
             org_id=conversation.org_id,

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Greatest
 
 from voxanne.tenancy.owned import Owned
 
@@ -23,7 +24,9 @@ class Conversation(Owned):
         null=True, blank=True, help_text="The oldest text that nobody has answered."
     )
     unread = models.PositiveIntegerField(default=0, help_text="Texts that nobody has looked at.")
+    # When a machine answered last, while the clinic was closed and to HELP.
     auto_replied_at = models.DateTimeField(null=True, blank=True)
+    help_answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "conversations"
@@ -35,6 +38,9 @@ class Conversation(Owned):
             # Unanswered ones first, the longest waiting of them on top: NULL comes last by itself.
             models.Index(fields=["org", "waiting_since", "-newest_at"], name="idx_conversations_list"),
             models.Index(fields=["org"], name="idx_conversations_unread", condition=Q(unread__gt=0)),
+            models.Index(
+                "org", Greatest("auto_replied_at", "help_answered_at"), name="idx_conversations_automatic"
+            ),
         ]
 
     def __str__(self) -> str:

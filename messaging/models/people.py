@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from messaging.channels import Channel
 from voxanne.tenancy.owned import Owned
@@ -61,6 +62,8 @@ class OptOut(Owned):
     recipient = models.CharField(max_length=20)
     opted_out = models.BooleanField(default=True, help_text="False where the person asked for texts again.")
     source = models.CharField(max_length=40, help_text="keyword, carrier (21610) or staff.")
+    # When it was said: a text that waited to be worked off does not count as later for it.
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         db_table = "opt_outs"

@@ -33,6 +33,10 @@ class InboundMessage(Owned):
     button = models.CharField(
         max_length=256, blank=True, default="", db_default="", help_text="The button they pressed, if one."
     )
+    # ``created_at`` is when it could first be read here.
+    received_at = models.DateTimeField(
+        "came in", null=True, blank=True, help_text="When Twilio told us of it."
+    )
     media = models.JSONField(default=list, blank=True, help_text="Links to pictures and files at Twilio.")
 
     class Meta:

@@ -61,6 +61,11 @@ class SenderAccount(Owned):
                 condition=~Q(whatsapp_number=""),
                 name="a_whatsapp_sender_belongs_to_one_clinic",
             ),
+            models.UniqueConstraint(
+                fields=["messaging_service_sid"],
+                condition=~Q(messaging_service_sid=""),
+                name="a_messaging_service_belongs_to_one_clinic",
+            ),
             models.CheckConstraint(
                 condition=Q(whatsapp_on=False) | ~Q(whatsapp_number=""), name="whatsapp_needs_a_number"
             ),

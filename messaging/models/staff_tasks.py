@@ -31,6 +31,9 @@ class StaffTask(Owned):
     )
     about = models.CharField(max_length=80, blank=True, default="", help_text="Such as appointment:<id>.")
     dedupe_key = models.CharField(max_length=120, help_text="Unique per clinic: what must not be told twice.")
+    texts = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="Of a conversation, how many came in while this was open."
+    )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

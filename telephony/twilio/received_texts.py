@@ -22,6 +22,5 @@ def arrival_of(received: Received) -> Arrival:
 
 def keep_text(event: Event) -> None:
     """The text goes into the inbox, and a wish not to be texted into the ledger of opt-outs, once."""
-    inbound.take_in(
-        event.org_id, Received(**{**event.payload, "media": tuple(event.payload.get("media", ()))})
-    )
+    received = Received(**{**event.payload, "media": tuple(event.payload.get("media", ()))})
+    inbound.take_in(event.org_id, received, event.received_at)

@@ -54,7 +54,7 @@ INSERT INTO webhook_delivery_log
      attempts, lost_leases, next_attempt_at, last_error, created_at, updated_at)
 SELECT %(id)s::uuid, %(org)s::uuid, %(provider)s::text, %(event_id)s::text, %(event_type)s::text, %(call)s::text,
        %(origin)s::text, %(state)s::text, %(outcome)s::text, %(payload)s::bytea,
-       CASE WHEN %(done)s::bool THEN now() END, 0, 0, now(), '', now(), now()
+       CASE WHEN %(done)s::bool THEN now() END, 0, 0, now(), '', statement_timestamp(), now()
 FROM scope
 ON CONFLICT ON CONSTRAINT processed_webhook_events DO NOTHING
 RETURNING id

@@ -87,13 +87,26 @@ def test_a_text_that_comes_in_while_somebody_answers_is_never_lost_sight_of(clin
             later = InboundMessage.objects.filter(sender=number, created_at__gt=seen).order_by("created_at")
             assert row.unread == later.count() == 4
             assert row.waiting_since is not None
-            waiting = StaffTask.objects.filter(from_number=number, acknowledged_at=None)
-            assert waiting.count() == 4
+            waiting = StaffTask.objects.get(from_number=number, acknowledged_at=None)
+            assert waiting.dedupe_key in {f"text:{text.provider_sid}" for text in later}
+            assert waiting.texts in (4, 5), "with the first, where that was not seen to before"
 
 
 def _answer_up_to(clinic: Clinic, number: str, seen: datetime) -> None:
     with org_scope(clinic.id):
         book.answered(book.begun(clinic.id, number), seen, clinic.staff["receptionist"])
+
+
+def test_of_many_phones_at_once_so_many_are_answered_an_hour(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_replies, "is_closed", lambda *_: True)
+    monkeypatch.setattr(book, "MOST_TURNS_AN_HOUR", 3)
+    with org_scope(clinic.id):
+        ReplySettings.objects.create(org=clinic.org, auto_reply=True)
+    race([partial(text, clinic, f"SM{serial}", f"+1415555{serial:04}") for serial in range(8)])
+    with org_scope(clinic.id):
+        assert Message.objects.filter(kind="auto_reply").count() == 3
 
 
 def test_texts_at_once_get_one_automatic_answer(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from bookings.models import Provider
 from messaging import consent
-from messaging.conversation import opening
+from messaging.conversation import book, opening
 from messaging.conversation.models import Conversation, ReplySettings
-from messaging.models import Message, MessageTemplate
+from messaging.models import Contact, Message, MessageTemplate, SenderAccount
+from messaging.priorities import can_wait
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT
 from tests.messaging.test_inbound import post
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.django_db
 NEW_YORK = ZoneInfo("America/New_York")
 # A Sunday, and the Monday after it within hours.
 CLOSED = datetime(2026, 11, 29, 14, 0, tzinfo=NEW_YORK)
+WHATSAPP = "+14155569900"
 OPEN = datetime(2026, 11, 30, 10, 0, tzinfo=NEW_YORK)
 
 
@@ -123,6 +126,68 @@ def test_never_to_who_opted_out_and_no_row_is_left_of_it(elm: Clinic) -> None:
     text_in(elm)
     with org_scope(elm.id):
         assert not Message.objects.exists()
+
+
+def test_it_stands_behind_what_people_asked_for_and_waits_for_no_morning(elm: Clinic) -> None:
+    wish(elm)
+    text_in(elm)
+    with org_scope(elm.id):
+        answer = Message.objects.get(kind="auto_reply")
+    assert answer.priority == 2
+    assert not can_wait(answer), "who wrote is awake"
+
+
+ABROAD = "+4915112345678"
+
+
+@pytest.mark.parametrize("sender", [ABROAD, "+18765550142", "+447700900123"])
+def test_a_stranger_abroad_costs_nothing(elm: Clinic, sender: str) -> None:
+    wish(elm)
+    text_in(elm, From=sender)
+    text_in(elm, "Again", CLOSED + timedelta(minutes=1), From=sender)
+    assert replies(elm) == []
+
+
+def test_a_contact_abroad_is_answered_and_who_became_one_by_their_text_is_not(
+    elm: Clinic, oak: Clinic
+) -> None:
+    for clinic in (elm, oak):
+        wish(clinic)
+    with org_scope(elm.id):
+        Contact.objects.create(org=elm.org, phone=ABROAD, name="Dana Ruiz")
+    text_in(elm, From=ABROAD)
+    assert len(replies(elm)) == 1
+    with org_scope(oak.id):
+        SenderAccount.objects.update(whatsapp_number=WHATSAPP, whatsapp_on=True)
+    text_in(oak, From=f"whatsapp:{ABROAD}", To=f"whatsapp:{WHATSAPP}")
+    text_in(oak, "By text", CLOSED + timedelta(minutes=1), From=ABROAD)
+    with org_scope(oak.id):
+        assert Contact.objects.filter(phone=ABROAD).exists()
+    assert replies(oak) == []
+
+
+def test_a_contact_of_before_their_first_text_is_known_without_a_name(elm: Clinic) -> None:
+    wish(elm)
+    with org_scope(elm.id):
+        known = Contact.objects.create(org=elm.org, phone=ABROAD)
+        Contact.objects.filter(pk=known.pk).update(created_at=timezone.now() - timedelta(days=1))
+    text_in(elm, From=ABROAD)
+    assert len(replies(elm)) == 1
+
+
+def test_numbers_without_end_cost_so_many_answers_an_hour(
+    elm: Clinic, oak: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "MOST_TURNS_AN_HOUR", 3)
+    for clinic in (elm, oak):
+        wish(clinic)
+    for serial in range(6):
+        text_in(elm, f"Pump {serial}", From=f"+1415555{serial:04}")
+    assert len(replies(elm)) == 3
+    text_in(oak, From="+447700900123")
+    assert len(replies(oak)) == 1, "each clinic has its own"
+    text_in(elm, "An hour later", CLOSED + timedelta(minutes=61), From="+14155550005")
+    assert len(replies(elm)) == 4
 
 
 @pytest.mark.parametrize("sender", ["72975", "AMAZON", "+18005550100", "+442079460018"])

@@ -7,6 +7,7 @@ from twilio.request_validator import RequestValidator
 
 from messaging import consent
 from messaging.models import InboundMessage, StaffTask
+from messaging.staff_tasks import acknowledge
 from tests.clinics import Clinic
 from tests.telephony.webhooks import work_off
 from voxanne.tenancy.scope import org_scope, platform_scope
@@ -16,13 +17,18 @@ PATIENT = "+14155550142"
 
 
 def post(clinic: Clinic, body: str, *, sid: str = "SM1", token: str | None = None, **more: str) -> int:
+    """A text that comes in and is worked off at once."""
+    status = arrive(clinic, body, sid=sid, token=token, **more)
+    work_off()
+    return status
+
+
+def arrive(clinic: Clinic, body: str, *, sid: str, token: str | None = None, **more: str) -> int:
     form = {"MessageSid": sid, "From": PATIENT, "To": clinic.number, "Body": body}
     form = {**form, "AccountSid": settings.TWILIO_ACCOUNT_SID, **more}
     signer = RequestValidator(token or settings.TWILIO_AUTH_TOKEN)
     signature = signer.compute_signature(f"{settings.BACKEND_URL}{PATH}", form)
-    status = Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
-    work_off()
-    return status
+    return Client().post(PATH, form, headers={"X-Twilio-Signature": signature}).status_code
 
 
 def opted_out(clinic: Clinic) -> bool:
@@ -89,6 +95,31 @@ def test_a_text_that_is_no_keyword_is_for_a_person_to_read_once(elm: Clinic, oak
         post(elm, "Can I come at 3pm?")
     assert tasks(elm) == [("text", "Can I come at 3pm?", False)]
     assert tasks(oak) == []
+
+
+def test_a_conversation_has_one_open_task_however_many_texts_come(elm: Clinic, oak: Clinic) -> None:
+    for serial in range(4):
+        post(elm, f"Question {serial}", sid=f"SM{serial}")
+    assert tasks(elm) == [("text", "4 texts. The newest: Question 3", False)]
+    with org_scope(elm.id):
+        assert (StaffTask.objects.get().texts, InboundMessage.objects.count()) == (4, 4)
+    post(elm, "Another's", sid="SM8", From="+14155550143")
+    post(oak, "At Oak", sid="SM9")
+    assert (len(tasks(elm)), len(tasks(oak))) == (2, 1)
+
+
+def test_an_urgent_text_makes_the_open_task_urgent_and_no_later_one_takes_that_back(elm: Clinic) -> None:
+    for serial, words in enumerate(("May I come?", "Stop texting me", "Thanks")):
+        post(elm, words, sid=f"SM{serial}")
+    assert tasks(elm) == [("text", "3 texts, one of them urgent. The newest: Thanks", True)]
+
+
+def test_a_text_after_its_task_was_seen_to_makes_a_new_one(elm: Clinic) -> None:
+    for serial in range(3):
+        post(elm, f"Question {serial}", sid=f"SM{serial}")
+        with org_scope(elm.id):
+            assert acknowledge(StaffTask.objects.get(acknowledged_at=None), None) is True
+    assert sorted(text for _, text, _ in tasks(elm)) == ["Question 0", "Question 1", "Question 2"]
 
 
 @pytest.mark.parametrize("words", ["Stop texting me", "stop, please", "STOP. I mean it"])

@@ -12,15 +12,26 @@ from django.utils import timezone
 from bookings.booking import Wish, book, cancel
 from bookings.models import Appointment
 from bookings.states import AppointmentSource
-from messaging import consent
-from messaging.inbound import Received, keyword_of
+from messaging import consent, keyword_replies
+from messaging.inbound import Received, clinic_texted_at, keyword_of
 from messaging.keywords import HELP, START, STOP
-from messaging.models import Contact, Message, MessagingPolicy, OptOut, SenderAccount, StaffTask
+from messaging.models import (
+    Contact,
+    InboundMessage,
+    Message,
+    MessagingPolicy,
+    OptOut,
+    SenderAccount,
+    StaffTask,
+)
 from messaging.states import MessageState
+from telephony.models import WebhookDelivery
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk
-from tests.messaging.test_inbound import PATIENT, opted_out, post, tasks
+from tests.messaging.test_inbound import PATIENT, arrive, opted_out, post, tasks
 from tests.messaging.test_pauses import work_off
+from tests.telephony.webhooks import deliveries
+from tests.telephony.webhooks import work_off as work_off_webhooks
 from voxanne.tenancy.scope import org_scope
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +111,13 @@ def test_another_clinics_service_is_refused(elm: Clinic, oak: Clinic) -> None:
     assert not opted_out(oak)
 
 
+def test_a_text_to_a_name_that_two_clinics_have_is_nobodys(elm: Clinic, oak: Clinic) -> None:
+    service_of(elm, oak.number)
+    assert clinic_texted_at(oak.number) is None
+    assert post(oak, "STOP") == 403
+    assert not opted_out(elm)
+
+
 def test_start_lifts_a_carriers_block(desk: Desk) -> None:
     desk.sandbox.control("/twilio/opt-outs", {"number": desk.clinic.number, "phone": PATIENT, "out": True})
     message = desk.write()
@@ -125,6 +143,50 @@ def test_a_clinic_that_changes_its_number_takes_its_opt_outs_along(desk: Desk) -
         assert consent.carry_over(desk.clinic.id, old=[desk.clinic.number, ""], new="+14155560099") == 1
     assert desk.write().state == MessageState.SUPPRESSED
     assert desk.write(recipient="+14155550143").state == MessageState.QUEUED
+
+
+# Which wish came last
+
+
+def worked_off_backwards(clinic: Clinic) -> None:
+    """The text that came in first is put off until the other is done with."""
+    first, _ = deliveries(clinic)
+    for due_in in (timedelta(hours=1), timedelta(hours=-1)):
+        with org_scope(clinic.id):
+            row = WebhookDelivery.objects.filter(pk=first.pk)
+            row.update(next_attempt_at=timezone.now() + due_in)
+        work_off_webhooks()
+
+
+@pytest.mark.parametrize(("first", "last", "out"), [("START", "STOP", True), ("STOP", "START", False)])
+def test_what_was_said_last_stands_in_whatever_order_it_is_worked_off(
+    desk: Desk, first: str, last: str, out: bool
+) -> None:
+    with org_scope(desk.clinic.id):
+        Contact.objects.create(org=desk.clinic.org, phone=PATIENT, consent_source="staff")
+    for sid, word in (("SM1", first), ("SM2", last)):
+        arrive(desk.clinic, word, sid=sid)
+    worked_off_backwards(desk.clinic)
+    assert opted_out(desk.clinic) is out
+    assert desk.write().state == (MessageState.SUPPRESSED if out else MessageState.QUEUED)
+    assert contact_of(desk.clinic).consent_source == ("staff" if out else "inbound_text")
+    with org_scope(desk.clinic.id):
+        came_in = InboundMessage.objects.order_by("provider_sid").values_list("received_at", flat=True)
+        assert list(came_in) == [row.created_at for row in deliveries(desk.clinic)]
+
+
+@pytest.mark.parametrize("words", [(True, False), (False, True)])
+def test_of_two_wishes_of_one_moment_the_one_for_silence_stands(desk: Desk, words: tuple[bool, bool]) -> None:
+    waiting, at = desk.write(), timezone.now()
+    for out in words:
+        with org_scope(desk.clinic.id):
+            consent.record(
+                desk.clinic.id, sender=desk.clinic.number, recipient=PATIENT, opted_out=out, source="keyword",
+                at=at,
+            )  # fmt: skip
+    assert opted_out(desk.clinic)
+    assert desk.write().state == MessageState.SUPPRESSED
+    assert desk.send(waiting).state == MessageState.SUPPRESSED
 
 
 # A visit ahead
@@ -230,6 +292,25 @@ def test_help_that_advanced_opt_out_answered_is_not_answered_again(elm: Clinic) 
     answers_help(elm)
     post(elm, "HELP", OptOutType="HELP")
     assert replies(elm) == []
+
+
+@pytest.mark.parametrize("sender", ["72975", "+18005550100", "+4915112345678"])
+def test_no_machine_and_no_stranger_abroad_is_answered(elm: Clinic, sender: str) -> None:
+    answers_help(elm)
+    post(elm, "HELP", From=sender)
+    assert replies(elm) == []
+
+
+def test_one_phone_gets_one_answer_in_hours_and_stands_behind_others(elm: Clinic) -> None:
+    answers_help(elm)
+    for serial in range(5):
+        post(elm, "HELP", sid=f"SM{serial}")
+    assert [answer.priority for answer in replies(elm)] == [2]
+    post(elm, "HELP", sid="SM8", From="+14155550143")
+    assert len(replies(elm)) == 2
+    with time_machine.travel(timezone.now() + keyword_replies.PAUSE + timedelta(minutes=1)):
+        post(elm, "HELP", sid="SM9")
+    assert len(replies(elm)) == 3
 
 
 # Consent

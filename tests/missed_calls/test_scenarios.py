@@ -246,10 +246,12 @@ def test_who_asks_for_texts_again_gets_the_next_one(house: House) -> None:
     """A text that was kept back begins no pause."""
     from messaging import consent
 
-    pair = {"sender": house.clinic.number, "recipient": CALLER, "source": "keyword"}
+    number = house.clinic.number
     for opted_out in (True, False):
         with org_scope(house.clinic.id):
-            consent.record(house.clinic.id, opted_out=opted_out, **pair)
+            consent.record(
+                house.clinic.id, sender=number, recipient=CALLER, opted_out=opted_out, source="keyword"
+            )
         house.rings()
     assert len(house.phone()) == 1
     assert [call.text for call in house.calls()] == ["suppressed", "queued"]

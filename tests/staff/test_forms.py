@@ -286,6 +286,23 @@ def test_a_number_of_another_clinic_is_refused_in_words(operating: Client, elm: 
     assert one(PhoneNumber, org=elm.org).number == elm.number
 
 
+@pytest.mark.parametrize(
+    ("sid", "said"),
+    [("MG" + "6" * 32, "service belongs to another clinic."), ("+14155567009", "is MG and 32")],
+)
+def test_a_messaging_service_of_another_clinic_is_refused_in_words(
+    operating: Client, elm: Clinic, oak: Clinic, sid: str, said: str
+) -> None:
+    with platform_scope("test"):
+        SenderAccount.objects.filter(org=oak.org).update(messaging_service_sid="MG" + "6" * 32)
+    sender = one(SenderAccount, org=elm.org)
+    form = {"number": sender.number, "messaging_service_sid": sid}
+    page = operating.post(f"/admin/messaging/senderaccount/{sender.pk}/change/", form)
+    assert page.status_code == 200
+    assert said in page.content.decode()
+    assert one(SenderAccount, org=elm.org).messaging_service_sid == ""
+
+
 def test_a_clinic_is_made_by_an_operator_and_never_deleted(operating: Client, client: Client) -> None:
     form = {"name": "New", "slug": "new", "timezone": "Europe/Berlin", "country": "DE", "active": "on"}
     assert client.post("/admin/tenancy/organization/add/", form).status_code == 403

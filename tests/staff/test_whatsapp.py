@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from messaging import whatsapp
+from messaging import consent, whatsapp
 from messaging.models import Contact, InboundMessage, OptOut, SenderAccount, WhatsAppTemplate
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
@@ -18,6 +18,8 @@ from voxanne.tenancy.scope import org_scope, platform_scope
 
 SID = "HX" + "a" * 32
 NUMBER = "+14155569900"
+NEW = "+14155569902"
+PATIENT = "+14155550142"
 TEMPLATES = "/admin/messaging/whatsapptemplate"
 
 
@@ -113,6 +115,35 @@ def test_another_clinics_number_is_refused_in_words(
     page = operating.post(page_of(sender), {"number": sender.number, "whatsapp_number": NUMBER})
     assert page.status_code == 200, "the other clinic has it at WhatsApp"
     assert one(SenderAccount, org=elm.org).whatsapp_number == ""
+
+
+def says(clinic: Clinic, number: str, *, opted_out: bool) -> None:
+    with org_scope(clinic.id):
+        consent.record(
+            clinic.id, sender=f"whatsapp:{number}", recipient=PATIENT, opted_out=opted_out, source="keyword"
+        )
+
+
+def is_silent(clinic: Clinic, number: str) -> bool:
+    with org_scope(clinic.id):
+        return consent.has_opted_out(clinic.id, sender=f"whatsapp:{number}", recipient=PATIENT)
+
+
+@pytest.mark.parametrize("between", [(), ("",)])
+def test_a_clinic_that_changes_its_whatsapp_number_takes_its_stops_along(
+    operator: User, sign_in: SignIn, elm: Clinic, oak: Clinic, between: tuple[str, ...]
+) -> None:
+    operating, sender = sign_in(operator), switch_on(elm, whatsapp_on=False)
+    says(elm, NUMBER, opted_out=True)
+    says(oak, NUMBER, opted_out=True)
+    for number in (*between, NEW):
+        form = {"number": sender.number, "whatsapp_number": number}
+        assert operating.post(page_of(sender), form).status_code == 302
+    assert is_silent(elm, NEW)
+    assert not is_silent(oak, NEW)
+    says(elm, NEW, opted_out=False)
+    assert operating.post(page_of(sender), {**form, "whatsapp_on": "on"}).status_code == 302
+    assert not is_silent(elm, NEW), "what they said since stands"
 
 
 def test_a_manager_cannot_switch_it_on(manager: Client, elm: Clinic) -> None:

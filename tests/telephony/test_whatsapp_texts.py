@@ -134,6 +134,29 @@ def test_a_stop_by_whatsapp_ends_whatsapp_alone(elm: Clinic) -> None:
     assert text(elm).channel == "whatsapp"
 
 
+def test_a_stop_by_whatsapp_ends_the_preference_until_they_ask_again(elm: Clinic) -> None:
+    write()
+    write("STOP", sid="SM2")
+    assert contact(elm).preferred_channel == ""
+    write("Hello?", sid="SM3")
+    assert contact(elm).preferred_channel == ""
+    write("START", sid="SM4")
+    assert contact(elm).preferred_channel == "whatsapp"
+
+
+def test_a_stop_worked_off_after_the_number_changed_holds_for_the_new_one(elm: Clinic) -> None:
+    form = {"MessageSid": "SM1", "From": f"whatsapp:{PATIENT}", "To": f"whatsapp:{NUMBER}", "Body": "STOP"}
+    by_text = {"MessageSid": "SM2", "From": PATIENT, "To": elm.number, "Body": "STOP"}
+    for one in (form, by_text):
+        assert signed(PATH, {**one, "AccountSid": settings.TWILIO_ACCOUNT_SID}) == 200
+    with org_scope(elm.id):
+        SenderAccount.objects.update(number="+14155569904", whatsapp_number="+14155569903")
+    work_off()
+    with org_scope(elm.id):
+        for sender in ("whatsapp:+14155569903", "+14155569904"):
+            assert consent.has_opted_out(elm.id, sender=sender, recipient=PATIENT)
+
+
 def test_a_stop_as_the_first_word_is_no_consent(elm: Clinic) -> None:
     write("STOP")
     with org_scope(elm.id):
