@@ -43,7 +43,7 @@ def background_work(request: HttpRequest) -> Figure | None:
     if background_jobs_live(ages()):
         return None
     note = "no text goes out, calendars and missed calls wait: tell Voxanne's support now"
-    return Figure("Background work", "Stopped", note, _waiting(), alarming=True)
+    return Figure("Background work", "Stopped", note, _listed(), alarming=True)
 
 
 def held_texts() -> QuerySet[Message]:
@@ -82,7 +82,8 @@ def texts_held_up(request: HttpRequest) -> Figure | None:
     number = causes.total()
     shown = f"{COUNTED_UP_TO:,}+" if number > COUNTED_UP_TO else f"{number:,}"
     note = f"most of them: {cause}" if others else cause
-    return Figure("Texts held up", shown, note, _waiting(MessageState.UNKNOWN), alarming=True)
+    state = MessageState.UNKNOWN if cause == FATE_UNKNOWN else MessageState.QUEUED
+    return Figure("Texts held up", shown, note, _listed(state), alarming=True)
 
 
 def _cause(late: datetime, state: str, due: datetime, said: str) -> str:
@@ -101,7 +102,7 @@ def twilio_failing(request: HttpRequest) -> Figure | None:
     at = f"{since.astimezone(clinic.zone):%H:%M}" if clinic else f"{since:%H:%M} UTC"
     for_whom = "" if clinic else f" for {_whose(failing)}"
     note = f"since {at} ({short_span(timezone.now() - since)}){for_whom}; texts wait and go out by themselves"
-    return Figure("Twilio", "Failing", note, _waiting(), alarming=True)
+    return Figure("Twilio", "Failing", note, _listed(), alarming=True)
 
 
 def _concerns(request: HttpRequest, report: CircuitReport) -> bool:
@@ -119,9 +120,8 @@ def _several(clinics: set[str | None]) -> str:
     return whose_circuit(None) if None in clinics else f"{len(clinics)} clinics"
 
 
-def _waiting(*besides: str) -> str:
-    states = ",".join((MessageState.QUEUED.value, *besides))
-    return f"{reverse('admin:messaging_message_changelist')}?state__{'in' if besides else 'exact'}={states}"
+def _listed(state: MessageState = MessageState.QUEUED) -> str:
+    return f"{reverse('admin:messaging_message_changelist')}?state__exact={state.value}"
 
 
 add_figure(5, background_work)

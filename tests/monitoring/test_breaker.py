@@ -235,7 +235,13 @@ def test_transitions_are_written_once_and_alerted(monkeypatch: pytest.MonkeyPatc
 )
 @pytest.mark.django_db
 def test_an_alert_says_what_waits_and_whose(
-    monkeypatch: pytest.MonkeyPatch, elm: Clinic, service: str, level: Level, ours: bool, title: str, name: str
+    monkeypatch: pytest.MonkeyPatch,
+    elm: Clinic,
+    service: str,
+    level: Level,
+    ours: bool,
+    title: str,
+    name: str,
 ) -> None:
     said: list[tuple[str, str]] = []
     monkeypatch.setattr(
