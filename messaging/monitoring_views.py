@@ -21,6 +21,7 @@ from messaging.queue_health import (
     queue_now,
     status_of,
 )
+from messaging.standing import standing_concerns
 from messaging.states import MessageState
 from monitoring.access import monitoring_access
 from monitoring.errors import error_response
@@ -58,7 +59,7 @@ def sms_queue_health(request: HttpRequest) -> JsonResponse:
             "deadLetterQueueCount": dead.open,
             "recentFailures": [_failure(message) for message in get_dead_letter_sms(RECENT)],
         },
-        "alerts": [asdict(concern) for concern in concerns(queue, stats, dead)],
+        "alerts": [asdict(concern) for concern in [*concerns(queue, stats, dead), *standing_concerns()]],
     }
     return JsonResponse(body)
 

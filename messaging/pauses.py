@@ -25,6 +25,7 @@ from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
 from messaging.states import MessageState
 from monitoring.alerts import Severity, alert
+from monitoring.service_words import name_of_clinic
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
 from voxanne.tenancy.scope import org_scope
@@ -52,6 +53,9 @@ WITH due AS MATERIALIZED (
 UPDATE sms_delivery_log AS text SET next_attempt_at = expires_at, last_error = %(said)s, updated_at = %(now)s
 FROM due WHERE text.id = due.id
 """)
+REFUSED = "Twilio refused the account"
+# As ``pause`` stores them.
+REASONS = frozenset(spoken_reason(code)[:200] for code in CODES_OF_ACCOUNT)
 
 
 def fault_of_account(answer: Answer) -> str:
@@ -63,7 +67,7 @@ def fault_of_account(answer: Answer) -> str:
     if fault is not Fault.ACCOUNT or code in OF_ONE_RECIPIENT:
         return ""
     if code is None:
-        return f"Twilio refused the account (HTTP {answer.http_status}); check its credentials and our address for it."
+        return f"{REFUSED} (HTTP {answer.http_status}); check its credentials and our address for it."
     return spoken_reason(code)
 
 
@@ -94,17 +98,23 @@ def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
             return False
         held = HOLD.run({"org": org_id, "now": now, "said": HELD + reason})
         own = SenderAccount.objects.filter(org_id=org_id).exclude(account_sid="").exists()
-        _alert_when_paused(org_id, "by a person" if by_a_person else reason, held=held, own_account=own)
+        why = "by a person" if by_a_person else reason
+        _alert_when_paused(org_id, why, held=held, of_all=not (own or by_a_person))
     return True
 
 
-def _alert_when_paused(org_id: UUID, why: str, *, held: int, own_account: bool) -> None:
+def _alert_when_paused(org_id: UUID, why: str, *, held: int, of_all: bool) -> None:
     """A fault of the platform's account strikes every clinic: one alert tells it, and counts the others. What a
     person gave as the reason stays in the audit trail: nobody knows whom it names."""
-    fingerprint = f"sender_paused:{org_id if own_account else why}"
-    said = f"A clinic's texts are paused: {why}"
+    fingerprint = f"sender_paused:{why if of_all else org_id}"
+    said = f"The texts of {name_of_clinic(org_id)} are paused: {why}"
     tell = partial(alert, Severity.CRITICAL, fingerprint, said, org_id=str(org_id), held=held)
     transaction.on_commit(tell)
+
+
+def told_reason(reason: str) -> str:
+    """A pause's reason as operations may read it: a provider's fault in our words; of a person's, that it is one."""
+    return reason if reason in REASONS or reason.startswith(REFUSED) else "by a person"
 
 
 def reason_of_pause(org_id: UUID) -> str:

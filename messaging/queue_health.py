@@ -62,12 +62,14 @@ class DeliveryStats:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What is alive now. ``oldest_waiting_seconds``: since the longest-due message became due; 0 without one."""
+    """What is alive now. ``oldest_waiting_seconds``: since the longest-due message became due; 0 without one.
+    ``unknown`` are among the active ones."""
 
     waiting: int
     delayed: int
     active: int
     oldest_waiting_seconds: int
+    unknown: int = 0
 
     @property
     def healthy(self) -> bool:
@@ -130,12 +132,13 @@ def queue_now(org_id: UUID | None = None) -> Queue:
                 waiting=Count("pk", filter=due),
                 delayed=Count("pk", filter=Q(state=MessageState.QUEUED, next_attempt_at__gt=now)),
                 active=Count("pk", filter=~Q(state=MessageState.QUEUED)),
+                unknown=Count("pk", filter=Q(state=MessageState.UNKNOWN)),
                 oldest=Min("next_attempt_at", filter=due),
             )
         )
     oldest: datetime | None = found["oldest"]
     waited = int((now - oldest).total_seconds()) if oldest else 0
-    return Queue(found["waiting"], found["delayed"], found["active"], waited)
+    return Queue(found["waiting"], found["delayed"], found["active"], waited, found["unknown"])
 
 
 def dead_letters_now(org_id: UUID | None = None) -> DeadLetters:

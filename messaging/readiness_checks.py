@@ -6,6 +6,7 @@ from django.conf import settings
 
 from messaging.phone_numbers import mask
 from messaging.queue_health import concerns, dead_letters_now, get_sms_delivery_stats, queue_now, status_of
+from messaging.standing import paused_senders
 from messaging.template_checks import faults_of_defaults, faults_of_stored
 from monitoring.findings import Finding, Verdict
 from monitoring.readiness import failed, passed, register_check, warned
@@ -18,11 +19,21 @@ def text_queue() -> list[Finding]:
     queue, stats, dead = queue_now(), get_sms_delivery_stats(None), dead_letters_now()
     status = status_of(queue, stats)
     told = " ".join(concern.message for concern in concerns(queue, stats, dead))
-    detail = f"{status.capitalize()}: {queue.waiting} waiting, {dead.open} dead letters. {told}".strip()
+    counts = f"{queue.waiting} waiting, {queue.delayed} delayed, {queue.unknown} of unknown fate"
+    detail = f"{status.capitalize()}: {counts}, {dead.open} dead letters. {told}".strip()
     verdict = VERDICTS[status]
     if verdict is Verdict.PASS and told:
         verdict = Verdict.WARN
     return [Finding("text queue", verdict, detail, "See Messages in the admin, and its dead letters.")]
+
+
+def senders() -> list[Finding]:
+    """The clinics whose texts are held back until a person lets them go."""
+    paused = paused_senders()
+    if not paused.number:
+        return passed("senders", "None is paused.")
+    advice = "Mend what stopped them, then resume sending on the clinic's page under Senders in the admin."
+    return warned("senders", f"Paused: {paused.told}.", advice)
 
 
 def rehearsal() -> list[Finding]:
@@ -46,5 +57,6 @@ def templates() -> list[Finding]:
 
 def register() -> None:
     register_check("text queue", text_queue)
+    register_check("senders", senders)
     register_check("texts' recipients", rehearsal)
     register_check("message wording", templates)

@@ -81,6 +81,12 @@ def alert(severity: Severity, fingerprint: str, title: str, **facts: Fact) -> No
     aside("alert", lambda: deliver(raised))
 
 
+def is_over(fingerprint: str) -> None:
+    """The fault has ended: should it come again, that is news, however soon. Returns at once and never raises; in turn
+    with what ``alert`` was given before and after."""
+    aside("alert is over", lambda: throttle.end(fingerprint))
+
+
 def deliver(raised: Alert) -> bool:
     """Posts the alert unless it spoke a moment ago; True when it was posted or, without Slack, logged."""
     held = throttle.admit(raised.fingerprint, WINDOW_SECONDS[raised.severity])
@@ -176,8 +182,17 @@ class Throttle:
         except RedisAway:
             logger.info("throttle_kept_locally", fingerprint=fingerprint)
 
+    def end(self, fingerprint: str) -> None:
+        """Ends the fingerprint's window now, and forgets what was held back in it."""
+        with self._lock:
+            self._local.pop(fingerprint, None)
+        try:
+            redis_link.link().call(lambda redis: redis.delete(_key(fingerprint), _held_key(fingerprint)))
+        except RedisAway:
+            logger.info("throttle_kept_locally", fingerprint=fingerprint)
+
     def _shared(self, redis: Any, fingerprint: str, window_seconds: int) -> int | None:
-        held = f"{_key(fingerprint)}:held"
+        held = _held_key(fingerprint)
         if redis.set(_key(fingerprint), 1, nx=True, ex=window_seconds):
             return int(redis.getdel(held) or 0)
         redis.pipeline().incr(held).expire(held, 24 * 3600).execute()
@@ -196,6 +211,10 @@ class Throttle:
 
 def _key(fingerprint: str) -> str:
     return redis_link.key("alert", fingerprint)
+
+
+def _held_key(fingerprint: str) -> str:
+    return f"{_key(fingerprint)}:held"
 
 
 throttle = Throttle()

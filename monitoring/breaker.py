@@ -13,8 +13,10 @@ answer shows that the service lives, also one that refuses the work, such as a b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -29,6 +31,8 @@ from monitoring.redis_link import RedisAway
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
+# Whatever waits for a circuit asks it within seconds of its cool-down's end.
+NOT_ASKED_SINCE = 120.0
 OUTAGES = (
     requests.Timeout, requests.ConnectionError, requests.exceptions.ChunkedEncodingError, TimeoutError, ConnectionError,
 )  # fmt: skip
@@ -55,7 +59,7 @@ class CircuitOpen(Exception):
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Whether the call may be made, and what ties its outcome to this answer. ``probes``: it is made to find out
-    whether a service that failed is well again."""
+    whether a service that failed is well again. ``counts`` is False of a call that is only to look."""
 
     service: Service
     org_id: UUID | None
@@ -64,16 +68,33 @@ class Decision:
     token: str
     doubtful: bool
     probes: bool = False
+    counts: bool = True
 
 
 shared: Circuits = CircuitsInRedis()
 alone: Circuits = CircuitsInMemory()
+_only_looking: ContextVar[bool] = ContextVar("only_looking", default=False)
+
+
+@contextmanager
+def only_looking(looks: bool = True) -> Iterator[None]:
+    """What is asked inside, in this thread, changes no circuit and is stopped by none: a check made from a bad place
+    must not hold everybody's work up. Without ``looks`` the breaker is asked as ever."""
+    before = _only_looking.set(looks or _only_looking.get())
+    try:
+        yield
+    finally:
+        _only_looking.reset(before)
 
 
 def decide(service: Service, org_id: UUID | None) -> Decision:
     """Asks all processes' common memory; this process's own while Redis is away. Never raises, never waits
     for a dead Redis. ``org_id`` is None for the platform's own calls."""
     token = new_token()
+    if _only_looking.get():
+        return Decision(
+            service, org_id, allowed=True, retry_after=0.0, token=token, doubtful=False, counts=False
+        )
     ruling = _asked(service, org_id, lambda circuits, clinic: circuits.ask(service, clinic, token))
     return Decision(
         service, org_id, ruling.allowed, ruling.retry_after, token, ruling.doubtful, ruling.probes
@@ -88,6 +109,8 @@ def record_success(decision: Decision) -> None:
 
 def record_failure(decision: Decision, subject: str = "") -> None:
     """The service failed. ``subject`` names the piece of work, such as a message's id: it counts once."""
+    if not decision.counts:
+        return
     who = subject or decision.token
     _told(decision, lambda circuits, clinic: circuits.failed(decision.service, clinic, decision.token, who))
 
@@ -154,12 +177,24 @@ def status_of(error: Exception) -> int | None:
     return None
 
 
-def reports() -> list[CircuitReport]:
-    """Every service's own circuit, and those of clinics that are not simply well."""
+def reports(services: Iterable[Service] = Service) -> list[CircuitReport]:
+    """Each service's own circuit, and those of clinics that are not simply well."""
+    asked = list(services)
     try:
-        return [report for service in Service for report in shared.report(service.value)]
+        return [report for service in asked for report in shared.report(service.value)]
     except RedisAway:
-        return [report for service in Service for report in alone.report(service.value)]
+        return [report for service in asked for report in alone.report(service.value)]
+
+
+def failing_now(services: Iterable[Service] = Service) -> list[CircuitReport]:
+    """The circuits that keep work waiting. One that nobody has asked for a while says nothing of today: nothing
+    waits for it."""
+    still = time.time() - NOT_ASKED_SINCE
+    return [
+        report
+        for report in reports(services)
+        if report.state != CircuitState.CLOSED and (report.next_probe_at or 0.0) > still
+    ]
 
 
 SEVERITY = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)

@@ -59,7 +59,8 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class CircuitReport:
-    """One circuit as it stands; times are Unix seconds; ``clinic`` is None for the service's own."""
+    """One circuit as it stands; times are Unix seconds; ``clinic`` is None for the service's own. ``failing_since``
+    is when it opened first; each probe that fails opens it anew (``opened_at``)."""
 
     service: str
     clinic: str | None
@@ -67,6 +68,7 @@ class CircuitReport:
     failures: int = 0
     opened_at: float | None = None
     next_probe_at: float | None = None
+    failing_since: float | None = None
 
 
 class Circuits(Protocol):

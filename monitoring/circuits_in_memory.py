@@ -29,6 +29,7 @@ class _Circuit:
     state: CircuitState = CircuitState.CLOSED
     failures: dict[str, float] = field(default_factory=dict)
     opened_at: float = 0.0
+    failing_since: float = 0.0
     token: str = ""
     probe_until: float = 0.0
 
@@ -87,6 +88,8 @@ class CircuitsInMemory:
                     _forget_old(circuit, now)
                     opens = len(circuit.failures) >= FAILURES_TO_OPEN
                 if opens:
+                    if circuit.state == CircuitState.CLOSED:
+                        circuit.failing_since = now
                     circuit.state, circuit.opened_at, circuit.token = CircuitState.OPEN, now, ""
                     made.append(Transition(level, CircuitState.OPEN))
             return Ruling(transitions=tuple(made))
@@ -115,6 +118,7 @@ class CircuitsInMemory:
                             len(circuit.failures),
                             None if is_closed else circuit.opened_at,
                             next_probe(circuit.state, circuit.opened_at, circuit.probe_until),
+                            None if is_closed else circuit.failing_since,
                         )
                     )
             return [one for one in reports if one.clinic is None or not is_well(one)]

@@ -60,6 +60,7 @@ end
 local function open(c)
     redis.call('HDEL', c.key, 'token', 'probe_until')
     redis.call('HSET', c.key, 'opened_at', string.format('%.6f', now))
+    redis.call('HSETNX', c.key, 'failing_since', string.format('%.6f', now))
     becomes(c, 'open')
 end
 
@@ -202,6 +203,7 @@ def _report(service: str, clinic: str | None, kept: dict[bytes, bytes], failures
     state = CircuitState(texts.get("state", "closed"))
     opened_at = float(texts["opened_at"]) if "opened_at" in texts else None
     probe_until = float(texts["probe_until"]) if "probe_until" in texts else None
+    since = float(texts["failing_since"]) if "failing_since" in texts else opened_at
     return CircuitReport(
-        service, clinic, state, failures, opened_at, next_probe(state, opened_at, probe_until)
+        service, clinic, state, failures, opened_at, next_probe(state, opened_at, probe_until), since
     )

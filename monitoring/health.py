@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from monitoring import redis_link
 from monitoring.alerts import Severity, alert
 from monitoring.apps import STARTED
 from monitoring.database_probe import DatabaseReport, probe
-from monitoring.heartbeats import BEAT, STALE_SECONDS, WORKER, background_jobs_live
+from monitoring.heartbeats import BEAT, STALE_SECONDS, WORKER, background_jobs_live, is_live
 from monitoring.limits import ANONYMOUS, limited
 
 # A stack that has only just started has had no time to show life.
@@ -33,7 +34,8 @@ class Health:
 
     @property
     def status(self) -> str:
-        """``error`` without the database; ``degraded`` without Redis, a worker or beat: bookings go on."""
+        """``error`` without the database; ``degraded`` without Redis, a worker or beat: bookings go on, and
+        no text goes out until Redis and a worker are back."""
         if not self.database.reachable:
             return "error"
         return "ok" if self.redis and self.background_jobs else "degraded"
@@ -45,7 +47,17 @@ def tell_of_silence(found: Health) -> None:
     if found.database.migrated and not found.background_jobs and up > SILENCE_SECONDS:
         ages = found.database.heartbeat_ages
         silent = {f"{job}_seconds": round(ages[job]) for job in (BEAT, WORKER) if job in ages}
-        alert(Severity.CRITICAL, "background-silent", "No life in beat or the worker: start them.", **silent)
+        alert(Severity.CRITICAL, "background-silent", _silence(ages), **silent)
+
+
+def _silence(ages: Mapping[str, float]) -> str:
+    """Beat's own sign of life is written by a worker: without one it says nothing of beat."""
+    if is_live(ages, WORKER):
+        return "Beat shows no life: start it. A worker stands in for it meanwhile."
+    return (
+        "No worker shows life: no text goes out. See whether it runs and Redis answers."
+        " Whether beat lives cannot be told without a worker."
+    )
 
 
 def look() -> Health:

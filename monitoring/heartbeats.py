@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db import connection
 
 # Written by what beat sends and a worker executes: both live while both rows are fresh.
@@ -31,4 +33,9 @@ def ages() -> dict[str, float]:
 
 def background_jobs_live(ages_by_job: dict[str, float]) -> bool:
     """Whether beat and a worker have both shown themselves within the last minute."""
-    return all(ages_by_job.get(job, STALE_SECONDS) < STALE_SECONDS for job in (BEAT, WORKER))
+    return all(is_live(ages_by_job, job) for job in (BEAT, WORKER))
+
+
+def is_live(ages_by_job: Mapping[str, float], job: str) -> bool:
+    """Whether the job has shown itself within the last minute."""
+    return ages_by_job.get(job, STALE_SECONDS) < STALE_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from django.apps import apps
 from django.conf import settings
@@ -10,10 +11,13 @@ from django.core.checks import ERROR, run_checks
 from django.db.models import Model
 
 from monitoring import redis_link
+from monitoring.breaker import failing_now
+from monitoring.circuits import CircuitReport
 from monitoring.database_probe import DatabaseLook, DatabaseReport
-from monitoring.findings import Finding
+from monitoring.findings import Finding, Verdict
 from monitoring.heartbeats import BEAT, STALE_SECONDS, WORKER
 from monitoring.readiness import failed, passed, register_check, warned
+from monitoring.service_words import name_of, whose_circuit
 from voxanne.encryption import EncryptedTextField, UnreadableCredential, decrypt, encrypt
 from voxanne.environment import is_reachable_from_outside
 from voxanne.tenancy.checks import serving_role_faults
@@ -69,13 +73,38 @@ def serving_role() -> list[Finding]:
 def redis() -> list[Finding]:
     if redis_link.link().answers():
         return passed("Redis", "It answers.")
-    advice = "Check REDIS_URL, and that it runs. Without it texts wait for the next sweep."
+    advice = "Check REDIS_URL, and that it runs. No text goes out until it is back: they wait as rows."
     return failed("Redis", "It cannot be reached.", advice)
 
 
 def background_jobs() -> list[Finding]:
     seen = DatabaseLook()()
-    return [_heartbeat(job, seen) for job in (BEAT, WORKER)]
+    worker = _heartbeat(WORKER, seen)
+    if worker.verdict is Verdict.PASS:
+        return [_heartbeat(BEAT, seen), worker]
+    # Beat's sign of life is written by a worker.
+    return [
+        *warned(BEAT, "Cannot be told while no worker shows life.", "Start the worker, then look again."),
+        worker,
+    ]
+
+
+def circuits() -> list[Finding]:
+    """The outside services that keep work waiting just now."""
+    failing = failing_now()
+    if not failing:
+        return passed("circuits", "No outside service is known to be failing.")
+    with platform_scope("name clinics in the readiness report"):
+        told = "; ".join(_failing(one) for one in failing)
+    advice = (
+        "Their work waits and goes on by itself. See Circuits in the admin, and the provider's status page."
+    )
+    return warned("circuits", f"{told}.", advice)
+
+
+def _failing(report: CircuitReport) -> str:
+    since = f"{datetime.fromtimestamp(report.failing_since or 0.0, UTC):%-d %b, %H:%M} UTC"
+    return f"{name_of(report.service)} is failing for {whose_circuit(report.clinic)} since {since}"
 
 
 def _heartbeat(job: str, seen: DatabaseReport) -> Finding:
@@ -126,3 +155,4 @@ def register() -> None:
     register_check("Redis", redis)
     register_check("background jobs", background_jobs)
     register_check("encryption keys", encryption_keys)
+    register_check("circuits", circuits)

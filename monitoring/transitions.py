@@ -7,12 +7,14 @@ from functools import partial
 from uuid import UUID
 
 import structlog
+from django.db import DatabaseError
 from django.utils import timezone
 
-from monitoring.alerts import Severity, alert
+from monitoring.alerts import Severity, alert, is_over
 from monitoring.aside import aside
 from monitoring.circuits import COOL_DOWN_SECONDS, PLATFORM, CircuitState, Level, Transition
 from monitoring.models import BreakerTransition
+from monitoring.service_words import name_of, name_of_clinic, what_waits
 from voxanne.tenancy.scope import platform_scope
 
 logger = structlog.get_logger(__name__)
@@ -32,7 +34,8 @@ def note(service: str, org_id: UUID | None, transition: Transition, *, shared: b
         state=transition.state.value,
         shared=shared,
     )
-    _tell(service, clinic, transition)
+    # It looks up the clinic's name.
+    aside("breaker alert", partial(_tell, service, clinic, transition))
 
 
 def _write(service: str, org_id: UUID | None, transition: Transition, shared: bool) -> None:
@@ -47,26 +50,37 @@ def _write(service: str, org_id: UUID | None, transition: Transition, shared: bo
 
 
 def _tell(service: str, org_id: UUID | None, transition: Transition) -> None:
-    whose, name = _whose(org_id, transition.level)
-    facts: dict[str, str | int] = {"service": service, "cool_down_seconds": round(COOL_DOWN_SECONDS)}
+    """Opening and closing end each other's window, so that the last word told is the last that happened."""
+    name = _name_of_circuit(org_id, transition.level)
+    opening, closing = f"breaker:{service}:{name}", f"breaker-closed:{service}:{name}"
     if transition.state == CircuitState.OPEN:
         severity = Severity.WARNING if transition.level == Level.CLINIC else Severity.CRITICAL
-        alert(
-            severity,
-            f"breaker:{service}:{name}",
-            f"{service} is failing {whose}; calls wait.",
-            **facts,
-        )
+        said = f"{name_of(service)} is failing: {what_waits(service)} of {_whose(org_id, transition.level)} wait."
+        is_over(closing)
+        alert(severity, opening, said, service=service, cool_down_seconds=round(COOL_DOWN_SECONDS))
     elif transition.state == CircuitState.CLOSED:
-        fingerprint = f"breaker-closed:{service}:{name}"
-        alert(Severity.INFO, fingerprint, f"{service} works again {whose}.", service=service)
+        said = f"{name_of(service)} works again: {what_waits(service)} of {_whose(org_id, transition.level)} go on."
+        is_over(opening)
+        alert(Severity.INFO, closing, said, service=service)
 
 
-def _whose(org_id: UUID | None, level: Level) -> tuple[str, str]:
-    """Whose calls wait, in words and as a name. The platform's own calls have a circuit like a clinic's."""
+def _name_of_circuit(org_id: UUID | None, level: Level) -> str:
     if level == Level.SERVICE:
-        return "for every clinic", "all"
-    return (f"for clinic {org_id}", str(org_id)) if org_id else ("for our own calls", PLATFORM)
+        return "all"
+    return str(org_id) if org_id else PLATFORM
+
+
+def _whose(org_id: UUID | None, level: Level) -> str:
+    """The platform's own calls have a circuit like a clinic's."""
+    if level == Level.SERVICE:
+        return "every clinic"
+    if org_id is None:
+        return "our own"
+    try:
+        with platform_scope("name a clinic in an alert"):
+            return name_of_clinic(org_id)
+    except DatabaseError:
+        return f"clinic {org_id}"
 
 
 def forget_old() -> int:

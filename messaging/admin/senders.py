@@ -213,14 +213,16 @@ def mask_sid(sid: str) -> str:
 
 def paused_senders(request: HttpRequest) -> Figure | None:
     """A figure only while texts are held back: nobody needs to read every day that they are not."""
-    paused = SenderAccount.objects.exclude(paused_reason="", whatsapp_paused_reason="")[:2]
+    held = SenderAccount.objects.exclude(paused_reason="", whatsapp_paused_reason="")
+    paused = held.select_related("org")[:2]
     if not paused:
         return None
     first = paused[0]
     what, why = (
         ("Sending", first.paused_reason) if is_paused(first) else ("WhatsApp", first.whatsapp_paused_reason)
     )
-    note = why if len(paused) == 1 else "at several clinics"
+    whose = "" if people.sole_clinic(request) else f"{first.org}: "
+    note = f"{whose}{why}" if len(paused) == 1 else "at several clinics"
     return Figure(what, "Paused", note, reverse("admin:messaging_senderaccount_changelist"), alarming=True)
 
 

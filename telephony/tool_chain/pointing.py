@@ -16,6 +16,7 @@ from django.conf import settings
 from messaging.models import SenderAccount
 from messaging.providers.twilio.client import Account
 from messaging.senders import account_of
+from monitoring.breaker import only_looking
 from telephony.models import PhoneNumber
 from telephony.tool_chain.report import ClinicReport, Item, Kind, State, one_clinics_turn
 from telephony.twilio.addresses import STATUS_PATH, TEXTS_PATH, VOICE_PATH
@@ -111,7 +112,7 @@ def point_numbers(clinics: Iterable[tuple[UUID, str]], *, check_only: bool) -> l
     for org_id, slug in clinics:
         report = ClinicReport(org_id, slug, check_only)
         reports.append(report)
-        with one_clinics_turn(report, NumbersUnavailable):
+        with one_clinics_turn(report, NumbersUnavailable), only_looking(check_only):
             held = held_numbers(org_id)
             for ours in held.numbers:
                 report.items.append(_point(held.account, ours, check_only=check_only))

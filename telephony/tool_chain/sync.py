@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from monitoring.breaker import only_looking
 from monitoring.sole_run import sole_errand
 from telephony.tool_chain import our_side, wanted
 from telephony.tool_chain.assistants import AssistantSync
@@ -36,7 +37,8 @@ def sync_clinics(
     Raises VapiFault when Vapi cannot be asked which tools it has, or another run is under way.
     """
     if check_only:
-        return _looked_at(clinics, Workshop(vapi or Vapi(), settings.BACKEND_URL, check_only=True), tools)
+        with only_looking():
+            return _looked_at(clinics, Workshop(vapi or Vapi(), settings.BACKEND_URL, check_only=True), tools)
     with sole_errand("sync of tools at Vapi") as alone:
         if not alone:
             raise VapiFault("Another run is under way: wait for its end, then run this again.")

@@ -103,6 +103,6 @@ def _told(error: Exception) -> str:
     status = _status_of_list(error)
     if status in (401, 403):
         return f"Twilio answered {status}: {spoken_reason(20003)}"
-    return (
-        f"Twilio answered {status}." if status else f"Twilio could not be reached ({type(error).__name__})."
-    )
+    if status:
+        return f"Twilio answered {status}."
+    return f"Twilio could not be reached at {settings.TWILIO_API_BASE_URL} ({type(error).__name__})."

@@ -161,7 +161,9 @@ class Vapi:
             # Refused at the door, nothing was sent; after that nobody knows what became of it.
             unsure = method == "POST" and not isinstance(error, requests.exceptions.ConnectTimeout)
             raise VapiFault(
-                f"Vapi could not be reached ({type(error).__name__}).", outage=True, unsure=unsure
+                f"Vapi could not be reached at {settings.VAPI_API_BASE_URL} ({type(error).__name__}).",
+                outage=True,
+                unsure=unsure,
             ) from error
         return response
 

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 from django.conf import settings as product
 from django.db import OperationalError, connection
+from django.test import Client
 from django.utils import timezone
 
-from messaging import pace, pauses
+from messaging import pace, pauses, readiness_checks
 from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message, SenderAccount
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.codes import spoken_reason
 from messaging.states import MessageState
-from monitoring import alerts
+from monitoring import alerts, breaker
+from monitoring.circuits_in_memory import CircuitsInMemory
+from monitoring.findings import Verdict
 from tests.clinics import Clinic, make_clinic
 from tests.messaging.desk import Desk, later, until_somebody_waits
 from tests.messaging.test_bulk_acts import dead
@@ -145,7 +148,31 @@ def test_operations_is_alerted_once_and_of_what_a_person_wrote_nothing(
     first, second = alerted
     assert first[:2] == (alerts.Severity.CRITICAL, f"sender_paused:{REASON}")
     assert (REASON in first[2], first[3]["org_id"]) == (True, str(elm.id))
+    assert first[2].startswith("The texts of Elm Street are paused")
+    assert second[1:3] == (f"sender_paused:{oak.id}", "The texts of Oak Road are paused: by a person")
     assert "Alder" not in str(second)
+
+
+def test_readiness_and_health_name_the_clinics_that_are_paused(elm: Clinic, oak: Clinic) -> None:
+    assert [found.verdict for found in readiness_checks.senders()] == [Verdict.PASS]
+    pauses.pause(elm.id, REASON)
+    pauses.pause(oak.id, "Mrs Alder asked us to stop", by_a_person=True)
+    (found,) = readiness_checks.senders()
+    assert found.verdict is Verdict.WARN
+    assert f"Elm Street (elm-street): {REASON.rstrip('.')}; Oak Road (oak-road): by a person." in found.detail
+    told = Client().get("/api/monitoring/sms-queue-health").json()["alerts"]
+    (paused,) = (one for one in told if one["code"] == "senders_paused")
+    assert "elm-street" in paused["message"]
+    assert "Alder" not in str(told) + found.detail
+
+
+def test_health_tells_of_an_open_circuit(elm: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "shared", CircuitsInMemory())
+    for subject in "abc":
+        breaker.shared.failed("twilio_sms", str(elm.id), "", subject)
+    told = Client().get("/api/monitoring/sms-queue-health").json()["alerts"]
+    (failing,) = (one for one in told if one["code"] == "circuit_open")
+    assert "Twilio (texts) is failing for Elm Street" in failing["message"]
 
 
 def test_the_claim_asks_for_no_sender(desk: Desk) -> None:

@@ -24,6 +24,7 @@ from messaging.queue_health import (
     queue_now,
     status_of,
 )
+from messaging.readiness_checks import text_queue
 from messaging.retention import cleanup_old_sms_delivery_logs
 from tests.clinics import Clinic, make_clinic
 from voxanne.tenancy.models import AuditEntry
@@ -105,6 +106,8 @@ def test_every_state_is_counted_where_the_contract_says(elm: Clinic, oak: Clinic
     body = health()
     assert body["queue"]["counts"] == {"waiting": 1, "active": 2, "completed": 3, "failed": 1, "delayed": 1}
     assert 29 <= body["queue"]["oldestWaitingSeconds"] <= 35
+    (finding,) = text_queue()
+    assert "1 waiting, 1 delayed, 1 of unknown fate, 1 dead letters" in finding.detail
     assert body["delivery"]["last24Hours"] == {
         "totalSent": 8,
         "delivered": 2,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 import requests
 from django.test import Client
+from pytest_django import Settings
+from pytest_httpserver import HTTPServer
 
-from monitoring import breaker, redis_link, transitions
+from monitoring import breaker, redis_link, service_words, transitions
 from monitoring.alerts import Severity
 from monitoring.aside import finish
 from monitoring.breaker import (
@@ -19,10 +22,11 @@ from monitoring.breaker import (
     decide,
     guarded,
     is_outage,
+    only_looking,
     record_failure,
     record_success,
 )  # fmt: skip
-from monitoring.circuits import CircuitState, Level, Transition
+from monitoring.circuits import COOL_DOWN_SECONDS, CircuitState, Level, Transition
 from monitoring.circuits_in_memory import CircuitsInMemory
 from monitoring.circuits_in_redis import CircuitsInRedis
 from monitoring.models import BreakerTransition
@@ -222,23 +226,100 @@ def test_transitions_are_written_once_and_alerted(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("level", "org_id", "title", "name"),
+    ("service", "level", "ours", "title", "name"),
     [
-        (Level.SERVICE, ORG, "vapi_api is failing for every clinic; calls wait.", "all"),
-        (Level.CLINIC, ORG, f"vapi_api is failing for clinic {ORG}; calls wait.", str(ORG)),
-        (Level.CLINIC, None, "vapi_api is failing for our own calls; calls wait.", "platform"),
+        ("vapi_api", Level.SERVICE, False, "Vapi is failing: questions to Vapi of every clinic wait.", "all"),
+        ("twilio_sms", Level.CLINIC, False, "Twilio (texts) is failing: texts of Elm Street wait.", ""),
+        ("vapi_api", Level.CLINIC, True, "Vapi is failing: questions to Vapi of our own wait.", "platform"),
     ],
 )
-def test_an_alert_says_whose_calls_wait(
-    monkeypatch: pytest.MonkeyPatch, level: Level, org_id: uuid.UUID | None, title: str, name: str
+@pytest.mark.django_db
+def test_an_alert_says_what_waits_and_whose(
+    monkeypatch: pytest.MonkeyPatch,
+    elm: Clinic,
+    service: str,
+    level: Level,
+    ours: bool,
+    title: str,
+    name: str,
 ) -> None:
     said: list[tuple[str, str]] = []
     monkeypatch.setattr(
         transitions, "alert", lambda _, fingerprint, text, **__: said.append((fingerprint, text))
     )
-    monkeypatch.setattr(transitions, "aside", lambda *_: None)
-    transitions.note("vapi_api", org_id, Transition(level, CircuitState.OPEN), shared=True)
-    assert said == [(f"breaker:vapi_api:{name}", title)]
+    monkeypatch.setattr(transitions, "aside", lambda what, work: work() if "alert" in what else None)
+    org_id = None if ours else elm.id
+    transitions.note(service, org_id, Transition(level, CircuitState.OPEN), shared=True)
+    assert said == [(f"breaker:{service}:{name or elm.id}", title)]
+
+
+def test_every_service_level_and_state_has_words() -> None:
+    assert set(service_words.SERVICES) == {service.value for service in Service}
+    assert set(service_words.LEVELS) == {level.value for level in Level}
+    assert set(service_words.STATES) == {state.value for state in CircuitState}
+
+
+@pytest.mark.usefixtures("slack")
+def test_the_last_word_is_the_last_that_happened(
+    monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer
+) -> None:
+    """A service that fails again within the first alert's silence is told of again, and so is its return."""
+    monkeypatch.setattr(transitions, "_write", lambda *_: None)
+    states = (CircuitState.OPEN, CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED) * 2
+    for state in (*states, CircuitState.OPEN):
+        transitions.note("twilio_sms", None, Transition(Level.CLINIC, state), shared=True)
+    assert finish(10)
+    texts = [json.loads(request.get_data())["text"] for request, _ in httpserver.log]
+    assert ["works again" in text for text in texts] == [False, True, False, True, False]
+    assert not any("more of the same" in text for text in texts)
+
+
+@pytest.fixture
+def slack(httpserver: HTTPServer, settings: Settings) -> None:
+    redis_link.link().call(lambda redis: [redis.delete(key) for key in redis.keys("voxanne:alert:*")])
+    settings.SLACK_API_BASE_URL, settings.SLACK_BOT_TOKEN = httpserver.url_for("").rstrip("/"), "xoxb-test"
+    httpserver.expect_request("/api/chat.postMessage", method="POST").respond_with_json({"ok": True})
+
+
+def test_who_only_looks_changes_no_circuit_and_is_stopped_by_none(noted: list[Any]) -> None:
+    with only_looking():
+        fail(6, requests.Timeout())
+    assert decide(Service.TWILIO_SMS, ORG).allowed
+    fail(3, requests.Timeout())
+    with only_looking(), guarded(Service.TWILIO_SMS, ORG):
+        pass
+    with only_looking(False), pytest.raises(CircuitOpen), guarded(Service.TWILIO_SMS, ORG):
+        pass
+    assert noted == [("clinic", "open", True)]
+
+
+def test_a_report_says_since_when_it_fails_however_often_it_was_tried(noted: list[Any]) -> None:
+    for circuits in (CircuitsInMemory, CircuitsInRedis):
+        clock = [1_000_000.0]
+        kept = circuits(clock=lambda clock=clock: clock[0])  # type: ignore[misc]
+        for subject in "abc":
+            kept.failed("twilio_api", "x", "", subject)
+        clock[0] += 31
+        assert kept.ask("twilio_api", "x", "probe").probes
+        kept.failed("twilio_api", "x", "probe", "d")
+        (mine,) = (one for one in kept.report("twilio_api") if one.clinic == "x")
+        assert (mine.failing_since, mine.opened_at) == (1_000_000.0, 1_000_031.0)
+
+
+def test_a_circuit_that_nobody_asks_any_more_is_not_said_to_fail_now(
+    noted: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(3, requests.Timeout())
+    (mine,) = breaker.failing_now()
+    assert (mine.clinic, mine.service) == (str(ORG), "twilio_sms")
+    assert breaker.failing_now((Service.VAPI_API,)) == []
+    monkeypatch.setattr(breaker, "NOT_ASKED_SINCE", -COOL_DOWN_SECONDS)
+    assert breaker.failing_now() == []
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_without_redis_what_fails_now_is_what_this_process_knows(noted: list[Any]) -> None:
+    assert breaker.failing_now() == []
 
 
 @pytest.mark.django_db

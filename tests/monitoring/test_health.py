@@ -89,6 +89,26 @@ def test_silence_in_the_background_is_told_once_there_was_time_to_speak(
     assert said == ["background-silent"]
 
 
+@pytest.mark.parametrize(
+    ("silent", "said"),
+    [
+        ({"beat": 90.0, "worker": 1.0}, "Beat shows no life"),
+        ({"beat": 90.0, "worker": 90.0}, "Whether beat lives cannot be told"),
+        ({}, "Whether beat lives cannot be told"),
+    ],
+)
+def test_a_silent_worker_is_not_told_as_a_dead_beat(
+    client: Client, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch, silent: dict[str, float], said: str
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(health, "alert", lambda severity, fingerprint, title, **_: titles.append(title))
+    monkeypatch.setattr(health, "STARTED", time.monotonic() - 120)
+    seen["database"] = DatabaseReport(True, True, 1.0, silent)
+    client.get("/health")
+    (title,) = titles
+    assert said in title
+
+
 def test_redis_away_is_degraded_not_unready(client: Client, seen: dict[str, Any]) -> None:
     seen["redis"] = False
     assert client.get("/health").json()["status"] == "degraded"

@@ -7,7 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
-from monitoring import readiness, readiness_checks, redis_link
+from monitoring import breaker, readiness, readiness_checks, redis_link
+from monitoring.circuits import is_well
+from monitoring.circuits_in_memory import CircuitsInMemory
 from monitoring.findings import Finding, Verdict
 from monitoring.heartbeats import BEAT, WORKER, record
 from monitoring.readiness import passed, register_check
@@ -49,6 +51,8 @@ def test_every_promised_check_is_in_the_report() -> None:
         "backend address",
         "encryption keys",
         "text queue",
+        "senders",
+        "circuits",
         "Twilio credentials",
         "Vapi key",
         "tool chain",
@@ -97,7 +101,9 @@ def test_the_database_its_role_and_its_migrations_pass_here() -> None:
 
 
 def test_workers_that_show_no_life_fail_until_they_do() -> None:
-    assert verdicts(readiness_checks.background_jobs()) == {Verdict.FAIL}
+    beat, worker = readiness_checks.background_jobs()
+    assert (beat.verdict, worker.verdict) == (Verdict.WARN, Verdict.FAIL)
+    assert "Cannot be told" in beat.detail
     record(BEAT, WORKER)
     assert verdicts(readiness_checks.background_jobs()) == {Verdict.PASS}
 
@@ -105,7 +111,36 @@ def test_workers_that_show_no_life_fail_until_they_do() -> None:
 def test_a_redis_that_is_away_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = RedisLink(f"redis://127.0.0.1:{free_port()}/0")
     monkeypatch.setattr(redis_link, "link", lambda: nobody)
-    assert verdicts(readiness_checks.redis()) == {Verdict.FAIL}
+    (found,) = readiness_checks.redis()
+    assert found.verdict is Verdict.FAIL
+    assert "No text goes out until it is back" in found.advice
+
+
+def test_a_service_that_fails_is_named_with_whose_work_waits(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "shared", CircuitsInMemory())
+    assert verdicts(readiness_checks.circuits()) == {Verdict.PASS}
+    for subject in "abc":
+        breaker.shared.failed("twilio_sms", str(elm.id), "", subject)
+        breaker.shared.failed("vapi_api", "platform", "", subject)
+    (found,) = readiness_checks.circuits()
+    assert found.verdict is Verdict.WARN
+    assert "Twilio (texts) is failing for Elm Street since" in found.detail
+    assert "Vapi is failing for our own questions since" in found.detail
+
+
+def test_no_check_tells_the_breaker_how_it_went(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "shared", CircuitsInMemory())
+
+    def look() -> list[Finding]:
+        for _ in range(5):
+            breaker.record_failure(breaker.decide(breaker.Service.TWILIO_API, None))
+        return passed("bad network", "Asked.")
+
+    register_check("bad network", look)
+    assert run()[0] == 0
+    assert all(is_well(report) for report in breaker.reports())
 
 
 def test_stored_credentials_must_be_readable(elm: Clinic, settings: Any) -> None:

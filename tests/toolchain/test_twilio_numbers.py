@@ -299,7 +299,7 @@ def test_providers_that_cannot_be_asked_are_a_warning(twilio: AtTwilio, settings
     settings.VAPI_API_KEY = ""
     code, said = validate()
     assert code == 0, said
-    assert "Not asked: Twilio could not be reached" in said
+    assert f"Not asked: Twilio could not be reached at {settings.TWILIO_API_BASE_URL}" in said
     assert "Not asked: VAPI_API_KEY is not set" in said
 
 

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from monitoring import breaker, redis_link
+from monitoring.circuits import is_well
 from monitoring.findings import Finding, Verdict, report_lines, tally, timed, worst
 from monitoring.readiness_checks import backend_address
 from telephony.models import PhoneNumber, VapiCredential
 from telephony.tool_chain import health_view
 from telephony.tools.catalogue import TOOLS
 from tests.clinics import Clinic
-from tests.sandbox.running import free_port
+from tests.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, free_port
 from tests.toolchain.at_vapi import AtVapi, run, sync
 from voxanne.environment import BackendUrl
 from voxanne.tenancy.scope import org_scope
@@ -97,7 +99,23 @@ def test_a_vapi_that_is_away_is_a_failure_and_no_crash(known: AtVapi, settings: 
     settings.VAPI_API_BASE_URL = f"http://127.0.0.1:{free_port()}/vapi"
     code, said = verify()
     assert code == 1
-    assert "Vapi could not be reached" in said
+    assert f"Vapi could not be reached at {settings.VAPI_API_BASE_URL}" in said
+
+
+def test_a_look_from_a_bad_network_changes_no_circuit(known: AtVapi, settings: Any) -> None:
+    """Neither a verification nor a run with --check may hold back what others ask of the providers."""
+    redis_link.link().call(lambda redis: [redis.delete(key) for key in redis.keys("voxanne:breaker:*")])
+    settings.VAPI_API_BASE_URL = settings.TWILIO_API_BASE_URL = f"http://127.0.0.1:{free_port()}"
+    settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN = ACCOUNT_SID, AUTH_TOKEN
+    for words in (
+        ("verify_tool_chain",),
+        ("validate_phone_numbers",),
+        ("sync_vapi_tools", "--check"),
+        ("point_twilio_numbers", "--check"),
+        ("check_readiness",),
+    ):
+        run(*words)
+        assert all(is_well(report) for report in breaker.reports()), words
 
 
 @pytest.mark.parametrize(

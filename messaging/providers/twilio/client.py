@@ -29,6 +29,7 @@ from messaging.providers.twilio.codes import SMALLEST_CODE
 from monitoring.breaker import is_outage, is_outage_status
 from voxanne.outgoing import keep_proxies
 
+NEVER_CONNECTED = "Twilio could not be reached"
 PAGE_SIZE = 200
 # A phone that got so many texts from one sender within minutes is not one that we know; what of the list was not read
 # may be the text that is looked for.
@@ -187,7 +188,7 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
         )
     kind = type(error).__name__
     if outcome is TryOutcome.NEVER_CONNECTED:
-        said = f"Twilio could not be reached ({kind}); the text is tried again by itself."
+        said = f"{NEVER_CONNECTED} ({kind}); the text is tried again by itself."
         return Answer(outcome, error=said, outage=outage)
     return Answer(outcome, error=f"Twilio's answer was lost ({kind}); {LOOKED_UP}", outage=outage)
 
