@@ -107,7 +107,9 @@ class ThreadPages(ClinicAdmin):
         oldest_of_ours = timezone.now() - KEPT
         came = [entry.place for entry in page.entries if entry.received is not None]
         answer = replies.newest_answer(org_id, number)
+        writes = people.holds(request, MAY_REPLY, found.row)
         return {
+            "cannot": replies.why_nothing_can_be_sent(org_id, number) if writes else "",
             "shown": answer.pk if answer else "",
             "page": page,
             "days": days_of(page, found.row.org, people.person(request)),
@@ -138,7 +140,6 @@ class ThreadPages(ClinicAdmin):
             "contact_url": page_of("messaging_contact", found.contact.pk) if found.contact else "",
             "may_reply": may_reply,
             "may_add_contact": found.contact is None and people.holds(request, MAY_ADD_CONTACT, row),
-            "cannot": replies.why_nothing_can_be_sent(row.org_id, row.number) if may_reply else "",
             "key": fresh_key(),
             "counting": counting(row.org_id),
             "refusal": refusal,
