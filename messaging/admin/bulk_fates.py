@@ -76,8 +76,8 @@ class OfBulkAct(DropdownFilter):
     parameter_name = OF_ACT
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        asked = self.used_parameters.get(OF_ACT)
-        return [(asked[-1] if isinstance(asked, list) else asked, "Those of one act")] if asked else []
+        asked = self.value()
+        return [(asked, "Those of one act")] if asked else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         try:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from messaging.admin.bulk_fates import OfBulkAct
 from messaging.admin.dead_letters import MAY_REDRIVE, ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
-from messaging.admin.numbers import whole_or_masked
+from messaging.admin.numbers import whole, whole_or_masked
 from messaging.admin.provider_copies import answer_in_words, outcome_in_words, request_in_words
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
@@ -117,6 +117,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     readonly_fields = (
         "state_badge",
         "channel_badge",
+        "recipient_whole",
         "recipient_masked",
         "to_contact",
         "to_subject",
@@ -198,6 +199,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
         return FITS.get(act, is_dead)(row)
 
+    recipient_whole = whole("To", "recipient")
     state_badge = badge("State", "state", STATE_TONES)
     channel_badge = badge("By", "channel", CHANNEL_TONES)
 
@@ -291,7 +293,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said", "links")
+    readonly_fields = ("sender_whole", "sender_masked", "channel_badge", "to_contact", "said", "links")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -308,6 +310,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
             "provider_sid",
         )
 
+    sender_whole = whole("From", "sender")
     channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("From")

@@ -125,7 +125,8 @@ class ThreadPages(ClinicAdmin):
     def _page(self, request: HttpRequest, found: Thread, refusal: str = "", typed: str = "") -> HttpResponse:
         row = found.row
         may_reply = people.holds(request, MAY_REPLY, row)
-        number = spaced(row.number) if people.holds(request, KEEPS_CONTACTS, row) else mask(row.number)
+        rings = people.holds(request, KEEPS_CONTACTS, row)
+        number = spaced(row.number) if rings else mask(row.number)
         name = found.contact.name if found.contact else ""
         context = {
             **self.admin_site.each_context(request),
@@ -136,6 +137,7 @@ class ThreadPages(ClinicAdmin):
             **{f"thread_{page}": found.address(page) for page in ("change", *ACTS)},
             "name": name,
             "number": number,
+            "rings": row.number if rings else "",
             "clinic": row.org if people.sole_clinic(request) is None else None,
             "contact_url": page_of("messaging_contact", found.contact.pk) if found.contact else "",
             "may_reply": may_reply,
