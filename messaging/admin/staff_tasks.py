@@ -113,7 +113,8 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
         return (
             "kind", "urgency_badge", "state", "note", "said",
             *(["fate_of_text"] if obj is not None and obj.text_state else []),
-            whole_or_masked(request, obj, "from_number"), whole_or_masked(request, obj, "callback_number"), "to_contact", "to_subject", "to_call",
+            whole_or_masked(request, obj, "from_number"), whole_or_masked(request, obj, "callback_number"),
+            "to_contact", "to_subject", "to_call",
         )  # fmt: skip
 
     def get_list_display(self, request: HttpRequest) -> Any:
