@@ -22,6 +22,7 @@ from bookings.patient_token import revoke_links
 from bookings.plan import plan_of
 from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
+from messaging.admin.numbers import to_ring
 from messaging.admin.reasons import reason
 from messaging.consent import has_opted_out, sender_of
 from messaging.models import Message
@@ -275,8 +276,8 @@ class AppointmentAdmin(BookingPage):
         return link_to(visit.contact)
 
     @shown("Phone")
-    def contact_phone(self, visit: Appointment) -> str:
-        return visit.contact.phone or "–"
+    def contact_phone(self, visit: Appointment) -> SafeString | str:
+        return to_ring(visit.contact.phone)
 
     @shown("Phone")
     def contact_phone_masked(self, visit: Appointment) -> str:

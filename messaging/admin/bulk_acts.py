@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from messaging.admin.bulk_fates import OF_ACT, Fates, fates_of
 from messaging.admin.dead_letters import MAY_REDRIVE, left_in_doubt
 from messaging.bulk_acts import go_on, stop
 from messaging.bulk_states import BulkState
@@ -17,13 +21,16 @@ from messaging.models import BulkAct
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
-from voxanne.staff.columns import badge, clinic_time, clock, link, shown
+from voxanne.staff.columns import NOTHING, badge, clinic_time, clock, label, link, shown
 from voxanne.staff.filters import OfChoices, OfClinic, WholeDays
 from voxanne.staff.rows import RowButton, buttons
 
 TONES = {"queued": "info", "working": "info", "done": "success", "stopped": "warning"}
 LIVE = (BulkState.QUEUED, BulkState.WORKING)
 SECONDS_TO_LOOK_AGAIN = 3
+# When it is over, its texts are on their way for a while.
+SECONDS_TO_LOOK_AFTER = 10
+LOOKED_AFTER = timedelta(minutes=10)
 
 
 def is_live(act: BulkAct) -> bool:
@@ -47,8 +54,8 @@ class BulkActAdmin(ReadOnly, ClinicAdmin):
     list_filter = (("org", OfClinic), ("act", OfChoices), ("state", OfChoices), ("created_at", WholeDays))
     ordering = ("-created_at",)
     actions_detail = ("stop", "go_on")
-    fields = ("act", "state_badge", "progress", "came_to", "reason", "asked_by", "asked_for", "texts")
-    readonly_fields = ("state_badge", "progress", "came_to", "asked_for", "texts")
+    fields = ("act", "state_told", "progress", "came_to", "since", "reason", "asked_by", "asked_for", "texts")
+    readonly_fields = ("state_told", "progress", "came_to", "since", "asked_for", "texts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With how many texts were chosen; which, nobody reads."""
@@ -68,12 +75,20 @@ class BulkActAdmin(ReadOnly, ClinicAdmin):
     ) -> HttpResponse:
         """Looks again by itself for as long as it is under way."""
         answer = super().change_view(request, object_id, form_url, extra_context)
-        row = self.get_object(request, object_id)
-        if row is not None and is_live(row):
-            answer["Refresh"] = str(SECONDS_TO_LOOK_AGAIN)
+        # The very row that the page shows: read once more, it might be over while the page still says otherwise.
+        row = (getattr(answer, "context_data", None) or {}).get("original")
+        seconds = _look_again_after(row) if row is not None else None
+        if seconds is not None:
+            answer["Refresh"] = str(seconds)
         return answer
 
     state_badge = badge("State", "state", TONES)
+
+    @shown("State")
+    def state_told(self, act: BulkAct) -> SafeString:
+        """Not green where what was put back died again."""
+        died = act.state == BulkState.DONE and act.act == BulkAct.Act.REDRIVE and _fates(act).died
+        return label(act.get_state_display(), "warning" if died else TONES[act.state])
 
     @shown("Progress")
     def progress(self, act: Any) -> str:
@@ -90,6 +105,22 @@ class BulkActAdmin(ReadOnly, ClinicAdmin):
         if act.in_doubt:
             told += f" {left_in_doubt(act.in_doubt)}"
         return f"{told} {act.last_error}" if act.last_error else told
+
+    @shown("Since then")
+    def since(self, act: BulkAct) -> SafeString | str:
+        """What became of the texts, with the way to them."""
+        if act.act != BulkAct.Act.REDRIVE:
+            return NOTHING
+        fates = _fates(act)
+        told = fates.in_words()
+        if not told:
+            return NOTHING
+        those = f"?{OF_ACT}={act.pk}"
+        texts = link(reverse("admin:messaging_message_changelist") + those, "These texts")
+        if not fates.died:
+            return format_html("Of these {} {}", told, texts)
+        dead = link(reverse("admin:messaging_deadletter_changelist") + those, "Those that are undelivered")
+        return format_html("Of these {} {} · {}", told, texts, dead)
 
     @shown("Asked for")
     def asked_for(self, act: BulkAct) -> str:
@@ -129,3 +160,20 @@ class BulkActAdmin(ReadOnly, ClinicAdmin):
             return Told("It is not stopped.", done=False)
         record_act(request, act, "bulk_act.go_on", given["reason"])
         return Told("It goes on.")
+
+
+def _fates(act: Any) -> Fates:
+    """Counted once for a page."""
+    if not hasattr(act, "fates"):
+        act.fates = fates_of(act)
+    fates: Fates = act.fates
+    return fates
+
+
+def _look_again_after(act: BulkAct) -> int | None:
+    """Seconds until the page is asked for again; None where nothing on it moves by itself any more."""
+    if is_live(act):
+        return SECONDS_TO_LOOK_AGAIN
+    if act.act != BulkAct.Act.REDRIVE or act.updated_at < timezone.now() - LOOKED_AFTER:
+        return None
+    return SECONDS_TO_LOOK_AFTER if _fates(act).on_their_way else None

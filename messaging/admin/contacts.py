@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -13,10 +13,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from messaging import consent
-from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole_or_masked
+from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole, whole_or_masked
 from messaging.channels import Channel, parted
 from messaging.contacts import note_consent
-from messaging.models import Contact, OptOut
+from messaging.models import Contact, OptOut, SenderAccount
 from messaging.phone_numbers import mask
 from messaging.states import ConsentSource
 from voxanne.staff import people
@@ -61,8 +61,26 @@ HEARD = {
 }
 
 
+HEARD_AGAIN = "By a text, such as START"
+NO_WHATSAPP_YET = "It has no effect yet: the clinic's WhatsApp is off, so everything goes by text."
+
+
+def uses_whatsapp(org_id: Any) -> bool:
+    """Whether the clinic's texts may go by WhatsApp now. Inside a scope that holds it."""
+    on = SenderAccount.objects.filter(org_id=org_id, whatsapp_on=True, whatsapp_paused_reason="")
+    return on.exists()
+
+
 class ContactForm(ClinicForm):
     """A number is read in the clinic's country and kept as E.164, so that one person is one contact."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channel = self.fields.get("preferred_channel")
+        if channel is not None and self.instance.org_id and not uses_whatsapp(self.instance.org_id):
+            channel.help_text = (
+                f"{channel.help_text} WhatsApp has no effect yet: the clinic's WhatsApp is off."
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -106,6 +124,12 @@ class ContactAdmin(ClinicAdmin):
     readonly_fields = told
     typed = ("name", "phone", "email", "language", "preferred_channel")
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        chosen = "preferred_channel" in form.changed_data and obj.preferred_channel == Channel.WHATSAPP
+        if chosen and not uses_whatsapp(obj.org_id):
+            messages.warning(request, NO_WHATSAPP_YET)
+
     @shown("Name", ordering="name")
     def name_or_not(self, contact: Contact) -> str:
         return contact.name or "(no name)"
@@ -121,6 +145,14 @@ class ContactAdmin(ClinicAdmin):
         url = reverse("admin:messaging_conversation_change", args=(contact.pk,))
         return format_html('<a class="staff-button" href="{}">Conversation</a>', url)
 
+    @shown("Conversation")
+    def reach(self, contact: Contact) -> SafeString | str:
+        """For who sees the number: to text it, or to ring it."""
+        if not contact.phone:
+            return self.thread(contact)
+        ring = format_html('<a class="staff-button staff-plain" href="tel:{}">Ring</a>', contact.phone)
+        return format_html("{} {}", self.thread(contact), ring)
+
     @shown("All names given")
     def other_names(self, contact: Contact) -> str:
         return ", ".join(contact.names) or "–"
@@ -130,11 +162,11 @@ class ContactAdmin(ClinicAdmin):
         if obj is None:
             return self.typed
         if people.holds(request, KEEPS_CONTACTS, obj):
-            return ("thread", *self.typed, *self.told)
+            return ("reach", *self.typed, *self.told)
         return ("thread", "name", "phone_masked", "language", *self.told)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), "phone_masked", "thread"]
+        return [*super().get_readonly_fields(request, obj), "phone_masked", "thread", "reach"]
 
     @shown("Texts")
     def texts(self, contact: Contact) -> SafeString:
@@ -207,7 +239,8 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
     list_display = (clock("When", "created_at"), "recipient_masked", "channel", "wish", "source_told")
     list_filter = (("org", OfClinic), ("created_at", WholeDays), "opted_out")
     ordering = ("-created_at",)
-    readonly_fields = ("recipient_masked", "channel", "wish", "source_told")
+    readonly_fields = ("recipient_whole", "recipient_masked", "channel", "wish", "source_told")
+    recipient_whole = whole("Recipient", "recipient")
 
     @shown("By")
     def channel(self, line: OptOut) -> str:
@@ -233,4 +266,6 @@ class OptOutAdmin(ReadOnly, ClinicAdmin):
 
     @shown("How", ordering="source")
     def source_told(self, line: OptOut) -> str:
+        if line.source == consent.KEYWORD and not line.opted_out:
+            return HEARD_AGAIN
         return HEARD.get(line.source, line.source)

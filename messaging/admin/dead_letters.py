@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from messaging.dead_letters import Redriven, discard, is_in_doubt, redrive
 from messaging.models import Message
-from messaging.redrive_chances import TO_DECIDE, judge, sending_of
+from messaging.redrive_chances import TO_DECIDE, Chance, chance_of, judge, sending_of
 from messaging.states import MessageState
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.people import person
@@ -36,6 +36,26 @@ def explain_redrive(request: HttpRequest, message: Message) -> str:
     """What sending this text again would come to, as far as anybody can tell."""
     judged = judge(message, sending_of([message.org_id])[message.org_id], timezone.now())
     return f"{judged.why} {REDRIVE}{REASON_KEPT}"
+
+
+def explain_redrive_of(request: HttpRequest, messages: Sequence[Message]) -> str:
+    """The same of several: how many of them it cannot help."""
+    now = timezone.now()
+    chances = [chance_of(message, now) for message in messages if is_dead(message)]
+    late, hopeless = chances.count(Chance.TOO_LATE), chances.count(Chance.NO)
+    return " ".join((*vain(late, hopeless, "leave them out"), REDRIVE + REASON_KEPT))
+
+
+def vain(late: int, hopeless: int, advice: str) -> list[str]:
+    """Sentences for those that sending again cannot help."""
+    told = []
+    if late:
+        told.append(f"The time of {late} of them is over: {'it is' if late == 1 else 'they are'} left alone.")
+    if hopeless:
+        told.append(
+            f"{hopeless} of them would be refused again as they are, such as those to landlines: {advice}."
+        )
+    return told
 
 
 def is_dead(message: Message) -> bool:
@@ -100,7 +120,7 @@ class DeadLetterActs:
     @asks_about_rows(
         "Send selected again",
         question="Send these texts again?",
-        explanation=REDRIVE + REASON_KEPT,
+        explanation=explain_redrive_of,
         yes="Yes, send them again",
         permission=MAY_REDRIVE,
         form=WithReason,

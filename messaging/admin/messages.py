@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import ROW_BUTTONS, DeadLetterActs, open_dead_letters
-from messaging.admin.numbers import whole_or_masked
+from messaging.admin.bulk_fates import OfBulkAct
+from messaging.admin.dead_letters import MAY_REDRIVE, ROW_BUTTONS, DeadLetterActs, is_dead, open_dead_letters
+from messaging.admin.numbers import whole, whole_or_masked
 from messaging.admin.provider_copies import answer_in_words, outcome_in_words, request_in_words
 from messaging.admin.reasons import reason
 from messaging.admin.subjects import link_to_subject
@@ -22,6 +23,7 @@ from messaging.conversation.media import media_of
 from messaging.models import DeliveryAttempt, InboundMessage, Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageState
+from voxanne.staff import people
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly, ReadOnlyTabular
 from voxanne.staff.columns import (
     NOTHING,
@@ -35,6 +37,7 @@ from voxanne.staff.columns import (
     shown,
 )
 from voxanne.staff.filters import OfChoices, OfClinic, OfNumber, WholeDays
+from voxanne.staff.refusal import who_may
 from voxanne.staff.rows import buttons
 from voxanne.staff.start import Figure, add_figure, counted
 
@@ -104,6 +107,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         ("channel", OfChoices),
         ("error_code", OfNumber),
         ("created_at", WholeDays),
+        OfBulkAct,
     )
     search_fields = ("contact__name", "recipient")
     masked_fields = ("recipient",)
@@ -115,6 +119,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     readonly_fields = (
         "state_badge",
         "channel_badge",
+        "recipient_whole",
         "recipient_masked",
         "to_contact",
         "to_subject",
@@ -122,6 +127,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         "size",
         "written_by",
         "why",
+        "who_can",
         "being_looked_up",
         "written_at",
         "turn_told",
@@ -141,6 +147,7 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
                         "kind",
                         "state_badge",
                         "why",
+                        *(["who_can"] if obj and is_dead(obj) and _told_who_can(request, obj) else []),
                         *(["being_looked_up"] if obj and looked_up(obj) else []),
                         "channel_badge",
                         whole_or_masked(request, obj, "recipient"),
@@ -185,10 +192,16 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         shown_buttons = (*ROW_BUTTONS, *BUTTONS_OF_UNKNOWN)
         return [*super().get_list_display(request), buttons(request, "messaging_message", shown_buttons)]
 
+    def in_a_line(self, row: Message) -> str:
+        """To whom, and why it did not arrive."""
+        name = f"{row.contact.name}, " if row.contact and row.contact.name else ""
+        return f"{name}{mask(row.recipient)}: {reason(row)}"
+
     def fits(self, act: str, row: Message) -> bool:
         """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
         return FITS[act](row)
 
+    recipient_whole = whole("To", "recipient")
     state_badge = badge("State", "state", STATE_TONES)
     channel_badge = badge("By", "channel", CHANNEL_TONES)
 
@@ -229,6 +242,10 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     @shown("What happened")
     def why(self, message: Message) -> str:
         return reason(message)
+
+    @shown("Who can send it again")
+    def who_can(self, message: Message) -> str:
+        return str(getattr(message, "who_can", NOTHING))
 
     @shown("Being looked up")
     def being_looked_up(self, message: Message) -> str:
@@ -278,7 +295,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     masked_fields = ("sender",)
     search_help_text = "A contact's name, a number or its last digits, or STOP"
     ordering = ("-created_at",)
-    readonly_fields = ("sender_masked", "channel_badge", "to_contact", "said", "links")
+    readonly_fields = ("sender_whole", "sender_masked", "channel_badge", "to_contact", "said", "links")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -296,6 +313,7 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
             "provider_sid",
         )
 
+    sender_whole = whole("From", "sender")
     channel_badge = badge("By", "channel", CHANNEL_TONES)
 
     @shown("From")
@@ -318,6 +336,15 @@ class InboundMessageAdmin(ReadOnly, ClinicAdmin):
     @shown("Words")
     def said(self, text: InboundMessage) -> SafeString | str:
         return prose(text.body)
+
+
+def _told_who_can(request: HttpRequest, message: Any) -> bool:
+    """Writes on the row who may act on it, for somebody who may not; False for somebody who may."""
+    if people.holds(request, MAY_REDRIVE, message):
+        return False
+    who = ", ".join(who_may(MAY_REDRIVE, (message.org_id,))) or "Voxanne's support"
+    message.who_can = f"Sending it again, or discarding it, is done by {who}."
+    return True
 
 
 def texts_needing_attention(request: HttpRequest) -> Figure:

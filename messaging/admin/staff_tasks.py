@@ -8,16 +8,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import EmptyFieldListFilter
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from messaging.admin.numbers import whole_or_masked
+from messaging.admin.messages import STATE_TONES
+from messaging.admin.numbers import whole, whole_or_masked
 from messaging.admin.subjects import link_to_subject
-from messaging.models import StaffTask
+from messaging.models import Message, StaffTask
 from messaging.phone_numbers import is_withheld, mask
 from messaging.staff_tasks import acknowledge
+from messaging.states import MessageState, TaskKind
 from voxanne.staff.asking import Told, asks_about_row, asks_about_rows
 from voxanne.staff.audit import record_act
 from voxanne.staff.bases import DialogForm
@@ -69,7 +73,7 @@ def take_on(request: HttpRequest, task: StaffTask, note: str = "") -> bool:
 @admin.register(StaffTask)
 class StaffTaskAdmin(ReadOnly, ClinicAdmin):
     list_display = (
-        clock("When", "created_at"), "kind", "urgency_badge", "in_short", "from_number_masked",
+        clock("When", "created_at"), "kind", "urgency_badge", "in_short", "from_whom",
         age("Age", "created_at"), "state",
     )  # fmt: skip
     list_select_related = ("org", "contact", "acknowledged_by")
@@ -82,18 +86,35 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
     )
     search_fields = ("from_number", "callback_number", "text")
     search_help_text = "A number or its last digits, or a word of the text"
-    ordering = ("-created_at",)
+    # What is open before what is seen to; of what is open the urgent first, and who waits longest.
+    ordering = (F("acknowledged_at").desc(nulls_first=True), "-urgency", "created_at")
     actions = ("acknowledge_selected",)
     actions_detail = ("acknowledge",)
     readonly_fields = (
-        "urgency_badge", "state", "said", "from_number_masked", "callback_number_masked", "to_contact", "to_subject",
-        "to_call",
+        "urgency_badge", "state", "said", "fate_of_text", "from_number_whole", "from_number_masked",
+        "callback_number_whole", "callback_number_masked", "to_contact", "to_subject", "to_call",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the state of the newest text to a caller who was missed: the task's words are of when it was written."""
+        about = Message.objects.filter(org_id=OuterRef("org_id"), about=OuterRef("about"))
+        newest = about.order_by("-created_at").values("state")[:1]
+        rows: Any = super().get_queryset(request)
+        missed = Q(kind=TaskKind.MISSED_CALL) & ~Q(about="")
+        told: QuerySet[Any] = rows.annotate(text_state=Case(When(missed, then=Subquery(newest))))
+        return told
+
+    def in_a_line(self, row: StaffTask) -> str:
+        """Whose it is, and what."""
+        name = row.contact.name if row.contact else ""
+        return f"{row}, {name or self.from_number_masked(row)}: {_short(row.text)}"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
-            "kind", "urgency_badge", "state", "note", "said", "texts", whole_or_masked(request, obj, "from_number"),
-            whole_or_masked(request, obj, "callback_number"), "to_contact", "to_subject", "to_call",
+            "kind", "urgency_badge", "state", "note", "said", "texts",
+            *(["fate_of_text"] if obj is not None and obj.text_state else []),
+            whole_or_masked(request, obj, "from_number"), whole_or_masked(request, obj, "callback_number"),
+            "to_contact", "to_subject", "to_call",
         )  # fmt: skip
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -141,8 +162,27 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
         return label(f"Seen to{by}, {clinic_time(task, task.acknowledged_at)}", "success")
 
     @shown("What")
-    def in_short(self, task: StaffTask) -> str:
-        return task.text if len(task.text) <= 80 else f"{task.text[:79]}…"
+    def in_short(self, task: Any) -> SafeString | str:
+        if not task.text_state:
+            return _short(task.text)
+        told = '<div class="staff-cell">{}<br><span class="staff-quiet">The text now:</span> {}</div>'
+        return format_html(told, _short(task.text), self.fate_of_text(task))
+
+    @shown("The text now")
+    def fate_of_text(self, task: Any) -> SafeString:
+        return label(MessageState(task.text_state).label, STATE_TONES[task.text_state])
+
+    @shown("From")
+    def from_whom(self, task: StaffTask) -> SafeString | str:
+        number = self.from_number_masked(task)
+        name = task.contact.name if task.contact else ""
+        if not name:
+            return number
+        told = '<div class="staff-cell"><span class="staff-name">{}</span><br><span class="staff-quiet">{}</span></div>'
+        return format_html(told, name, number)
+
+    from_number_whole = whole("From", "from_number")
+    callback_number_whole = whole("Call back at", "callback_number")
 
     @shown("What")
     def said(self, task: StaffTask) -> SafeString | str:
@@ -167,6 +207,10 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
     @shown("Call")
     def to_call(self, task: StaffTask) -> SafeString | str:
         return link(page_of("telephony_call", task.call_id), "The call") if task.call_id else NOTHING
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def open_tasks() -> Any:

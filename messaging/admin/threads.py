@@ -107,7 +107,9 @@ class ThreadPages(ClinicAdmin):
         oldest_of_ours = timezone.now() - KEPT
         came = [entry.place for entry in page.entries if entry.received is not None]
         answer = replies.newest_answer(org_id, number)
+        writes = people.holds(request, MAY_REPLY, found.row)
         return {
+            "cannot": replies.why_nothing_can_be_sent(org_id, number) if writes else "",
             "shown": answer.pk if answer else "",
             "page": page,
             "days": days_of(page, found.row.org, people.person(request)),
@@ -123,7 +125,8 @@ class ThreadPages(ClinicAdmin):
     def _page(self, request: HttpRequest, found: Thread, refusal: str = "", typed: str = "") -> HttpResponse:
         row = found.row
         may_reply = people.holds(request, MAY_REPLY, row)
-        number = spaced(row.number) if people.holds(request, KEEPS_CONTACTS, row) else mask(row.number)
+        rings = people.holds(request, KEEPS_CONTACTS, row)
+        number = spaced(row.number) if rings else mask(row.number)
         name = found.contact.name if found.contact else ""
         context = {
             **self.admin_site.each_context(request),
@@ -134,11 +137,11 @@ class ThreadPages(ClinicAdmin):
             **{f"thread_{page}": found.address(page) for page in ("change", *ACTS)},
             "name": name,
             "number": number,
+            "rings": row.number if rings else "",
             "clinic": row.org if people.sole_clinic(request) is None else None,
             "contact_url": page_of("messaging_contact", found.contact.pk) if found.contact else "",
             "may_reply": may_reply,
             "may_add_contact": found.contact is None and people.holds(request, MAY_ADD_CONTACT, row),
-            "cannot": replies.why_nothing_can_be_sent(row.org_id, row.number) if may_reply else "",
             "key": fresh_key(),
             "counting": counting(row.org_id),
             "refusal": refusal,

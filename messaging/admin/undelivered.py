@@ -26,7 +26,8 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead, left_in_doubt
+from messaging.admin.bulk_fates import OfBulkAct
+from messaging.admin.dead_letters import MAY_DISCARD, MAY_REDRIVE, ROW_BUTTONS, is_dead, left_in_doubt, vain
 from messaging.admin.export import MOST_EXPORTED, csv_lines, record_export
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
@@ -61,6 +62,7 @@ QUESTIONS = {
 }
 STEP_SECONDS = int(PAUSE.total_seconds())
 A_SECOND = ROWS_A_STEP // STEP_SECONDS
+LEAVE_OUT = "filter by “Sending again” to leave them out"
 EXPLAINED = {
     Act.REDRIVE: f"They go back in the queue in the background, about {A_SECOND} a second for each clinic, behind what"
     " is asked for meanwhile. Texts whose time is over are left alone. If most of the first ones die again, the rest is"
@@ -81,7 +83,7 @@ class DeadLetterAdmin(MessageAdmin):
         "kind",
         "why",
         "chance_badge",
-        "attempts",
+        "tried",
         age("Age", "dead_lettered_at"),
     )
     list_filter: ClassVar[Any] = (
@@ -90,6 +92,7 @@ class DeadLetterAdmin(MessageAdmin):
         ByChance,
         ("kind", OfChoices),
         ("dead_lettered_at", WholeDays),
+        OfBulkAct,
     )
     ordering = ("-dead_lettered_at",)
     list_before_template = "messaging/undelivered_head.html"
@@ -143,6 +146,12 @@ class DeadLetterAdmin(MessageAdmin):
             return told
         sentence = '<div class="staff-cell">{} <span class="staff-quiet">Code {}</span></div>'
         return format_html(sentence, told, message.error_code)
+
+    @shown("Tried")
+    def tried(self, message: DeadLetter) -> str:
+        """In all its lives: put back in the queue, a text has its attempts anew."""
+        times = max(getattr(message, "times_tried", 0), message.attempts)
+        return f"{times} time{'' if times == 1 else 's'}"
 
     @shown("Sending again")
     def chance_badge(self, message: DeadLetter) -> SafeString:
@@ -246,8 +255,7 @@ class DeadLetterAdmin(MessageAdmin):
             "grave": act == Act.DISCARD,
             "number": min(number, MOST_CHOSEN),
             "more": number > MOST_CHOSEN,
-            "late": late if act == Act.REDRIVE else 0,
-            "hopeless": hopeless if act == Act.REDRIVE else 0,
+            "vain": vain(late, hopeless, LEAVE_OUT) if act == Act.REDRIVE else [],
             "in_doubt": left_in_doubt(doubtful) if act == Act.REDRIVE and doubtful else "",
             "minutes": -(-number // (60 * A_SECOND)) if act == Act.REDRIVE else 0,
             "form": form,

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from messaging.models import Message
+from messaging.models import DeliveryAttempt, Message
 from messaging.providers.twilio.codes import spoken_reason
 from messaging.redrive_chances import WORDS, Chance, sending_of, with_chance
 from messaging.states import MessageKind, MessageState
@@ -93,6 +94,11 @@ def newest(dead: QuerySet[Any]) -> QuerySet[Any]:
     return dead.order_by("-dead_lettered_at").select_related(None)[:MOST_GROUPED]
 
 
+def _times_tried(pks: Sequence[UUID]) -> dict[UUID, int]:
+    tries = DeliveryAttempt.objects.filter(message__in=pks).order_by().values("message_id")
+    return dict(tries.annotate(number=Count("pk")).values_list("message_id", "number"))
+
+
 class UndeliveredList(CappedChangeList):
     """Dead letters and nothing else, each with how its clinic's sending stands, and all of them in groups."""
 
@@ -106,8 +112,10 @@ class UndeliveredList(CappedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         sending = sending_of({row.org_id for row in self.result_list})
+        tried = _times_tried([row.pk for row in self.result_list])
         for row in self.result_list:
             row.sending = sending[row.org_id]
+            row.times_tried = tried.get(row.pk, 0)
         self.chosen_query = self.get_query_string(remove=["p", "o", "e", "all"])
         if self.result_count:
             self.groupings = [grouping for grouping in self._grouped(request) if grouping.groups]

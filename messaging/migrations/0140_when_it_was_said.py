@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """A text's own time beside the time at which it was worked off."""
 
-    dependencies = [("messaging", "0121_staff_learn_of_lost_texts")]
+    dependencies = [("messaging", "0131_after_a_redrive")]
 
     operations = [
         migrations.AlterField(

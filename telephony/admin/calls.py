@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from bookings.models import Appointment
 from bookings.states import AppointmentStatus
-from messaging.admin.numbers import whole_or_masked
+from messaging.admin.numbers import whole, whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.admin.recordings import player
 from telephony.admin.words import outcome_in_words, tool_in_words
@@ -122,6 +122,7 @@ class CallAdmin(ReadOnly, ClinicAdmin):
     ordering = ("-created_at",)
     inlines = (ToolInvocationInline, CallEventInline, CallCommandInline)
     readonly_fields = (
+        "from_number_whole",
         "from_number_masked",
         "to_number_masked",
         "status_badge",
@@ -168,6 +169,8 @@ class CallAdmin(ReadOnly, ClinicAdmin):
             ("What was said", {"fields": [*heard, "what_was_said"]}),
             ("At the providers", {"fields": ["vapi_call_id", "twilio_call_sid", "ended_reason"]}),
         ]
+
+    from_number_whole = whole("From", "from_number")
 
     @shown("From")
     def from_number_masked(self, call: Call) -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from messaging.admin.messages import STATE_TONES as FATE_TONES
-from messaging.admin.numbers import whole_or_masked
+from messaging.admin.numbers import whole, whole_or_masked
 from messaging.phone_numbers import is_withheld, mask
 from telephony.models import ActiveCall, TextBack
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly
@@ -58,6 +58,7 @@ class ActiveCallAdmin(ReadOnly, ClinicAdmin):
     search_help_text = "A number or its last digits, or Twilio's id of the call"
     ordering = ("-created_at",)
     readonly_fields = (
+        "from_number_whole",
         "from_number_masked",
         "outcome_badge",
         "text_badge",
@@ -75,6 +76,7 @@ class ActiveCallAdmin(ReadOnly, ClinicAdmin):
             "dial_call_sid",
         )  # fmt: skip
 
+    from_number_whole = whole("From", "from_number")
     outcome_badge = badge("Outcome", "outcome", OUTCOME_TONES)
 
     @shown("Text", ordering="text")
@@ -123,10 +125,12 @@ class TextBackAdmin(ReadOnly, ClinicAdmin):
     list_filter = (("org", OfClinic), ("texted_at", WholeDays))
     search_fields = ("caller",)
     ordering = ("-texted_at",)
-    readonly_fields = ("caller_masked",)
+    readonly_fields = ("caller_whole", "caller_masked")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("texted_at", "number", whole_or_masked(request, obj, "caller"))
+
+    caller_whole = whole("Caller", "caller")
 
     @shown("Caller")
     def caller_masked(self, text_back: TextBack) -> str:

@@ -14,6 +14,7 @@ from django.conf import settings as configured
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
+from messaging import consent
 from messaging.contacts import upsert_contact
 from messaging.conversation.models import Conversation
 from messaging.delivery import SMS_DELIVERY
@@ -132,6 +133,39 @@ def test_a_text_appears_is_answered_and_the_answer_arrives(
         notes = StaffTask.objects.order_by("created_at").values_list("note", flat=True)
         assert list(notes) == ["Answered by text.", "Needs no answer."]
         assert Message.objects.count() == 1
+
+
+def test_who_opts_out_while_an_answer_is_written_leaves_its_words_in_the_box(
+    page: Page, phone: Page, live_server: Any, clinic: Clinic, wired: RunningSandbox
+) -> None:
+    text_from(phone, "Can I come at 3pm instead?")
+    sign_in(page, str(live_server), "elm-street-receptionist")
+    page.goto(f"{live_server}{LIST}")
+    page.locator("#result_list tbody a").first.click()
+    box, send = page.get_by_label("Your answer"), page.get_by_role("button", name="Send")
+    box.fill("Yes, 3pm is yours.")
+    expect(send).to_be_enabled()
+
+    opt(clinic, out=True)
+    expect(page.get_by_text("asked not to be texted")).to_be_visible(timeout=BY_ITSELF)
+    expect(send).to_be_disabled()
+    expect(box).to_have_value("Yes, 3pm is yours.")
+    box.press("Control+Enter")
+    box.fill("Yes, 3pm is yours!")
+    expect(send).to_be_disabled()
+
+    opt(clinic, out=False)
+    expect(send).to_be_enabled(timeout=BY_ITSELF)
+    expect(page.get_by_text("asked not to be texted")).to_be_hidden()
+    expect(box).to_have_value("Yes, 3pm is yours!")
+    assert states(clinic) == []
+
+
+def opt(clinic: Clinic, *, out: bool) -> None:
+    with org_scope(clinic.id):
+        consent.record(
+            clinic.id, sender=clinic.number, recipient=PATIENT, opted_out=out, source=consent.KEYWORD
+        )
 
 
 def test_a_list_left_open_shows_a_text_that_comes_in(

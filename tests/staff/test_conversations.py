@@ -199,7 +199,12 @@ def test_what_is_refused_is_said_and_what_was_typed_is_kept(
         bring_about(elm)
     page = client.post(address(row, "reply"), {**before, "body": "Yes, at 3pm."}).content.decode()
     assert said in page
-    assert said in read(client, address(row)), "who comes later is told before writing"
+    assert "\nYes, at 3pm.</textarea>" in page, "what was typed is there to be kept"
+    assert 'id="thread-write">' in page, "and is to be seen"
+    later = read(client, address(row))
+    assert said in later, "who comes later is told before writing"
+    assert 'id="thread-write" hidden>' in later
+    assert said in read(client, address(row, "texts")), "and so is the page that is open already"
     assert sent(elm) == []
     assert now_is(row).unread == 1
 

@@ -69,6 +69,7 @@ def no_text(request: HttpRequest) -> None:
 RowAct = Callable[[Any, HttpRequest, Any, dict[str, Any]], Told]
 # What a dialog says: the same for every row, or told of the row at hand.
 Explanation = str | Callable[[HttpRequest, Any], str]
+ExplanationOfRows = str | Callable[[HttpRequest, Sequence[Any]], str]
 RowsAct = Callable[[Any, HttpRequest, Sequence[Any], dict[str, Any]], Told]
 
 
@@ -134,13 +135,14 @@ def asks_about_rows(
     name: str,
     *,
     question: str,
-    explanation: str,
+    explanation: ExplanationOfRows,
     yes: str,
     permission: str,
     form: Any = Sure,
     grave: bool = False,
 ) -> Callable[[RowsAct], Any]:
-    """Makes an act on selected rows a page that names them and posts: the first POST asks, the second acts.
+    """Makes an act on selected rows a page that names them and posts: the first POST asks, the second acts. The page
+    calls each row what the admin's ``in_a_line`` calls it.
 
     Rows at clinics where the person's role does not allow it are refused (403), nothing done. At most
     ``MOST_AT_ONCE`` rows; their ids are carried by the page, so it acts on what was shown.
@@ -163,7 +165,8 @@ def asks_about_rows(
                 told = act(admin, request, rows, given.cleaned_data)
                 messages.add_message(request, messages.SUCCESS if told.done else messages.WARNING, told.text)
                 return None
-            texts = {"title": question, "explanation": explanation, "yes": yes, "grave": grave}
+            said = explanation if isinstance(explanation, str) else explanation(request, rows)
+            texts = {"title": question, "explanation": said, "yes": yes, "grave": grave}
             return _question_page(admin, request, rows, {**texts, "form": given, "action": act.__name__})
 
         asked.short_description = name  # type: ignore[attr-defined]
@@ -179,7 +182,7 @@ def _question_page(
     context = {
         **admin.admin_site.each_context(request),
         **question,
-        "rows": rows,
+        "rows": [(row.pk, admin.in_a_line(row)) for row in rows],
         "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "opts": admin.opts,
         "media": admin.media,

@@ -64,6 +64,10 @@ class ClinicAdmin(ListedPage):
     clinic_column = "org_id"
     zone_path = "org__timezone"
 
+    def in_a_line(self, row: Any) -> str:
+        """What tells the row from its neighbours where several are asked about at once."""
+        return str(row)
+
     # --- What may be seen and done ---------------------------------------------------------------
 
     def permission(self, verb: str) -> str:

@@ -21,6 +21,9 @@ WORDS = {
     "bookings_service": "Add what patients come for and how long it takes: the agent books nothing without it.",
     "bookings_closure": "Add holidays and days off here, and nothing is booked on them.",
     "messaging_messagetemplate": "Texts go out in our words. Add wording of your own to change one.",
+    "messaging_messagingpolicy": "No quiet hours, and no limit to how many texts go out, until somebody adds rules.",
+    "messaging_replysettings": "Nobody is answered by itself while the clinic is closed, and nobody is shown what a"
+    " text costs, until somebody adds settings.",
     "telephony_callsettings": "Calls are handled in the ordinary way. Add settings to change that.",
     "telephony_transferdestination": "Add the numbers that callers are put through to, or the agent takes messages.",
     "telephony_phonenumber": "Add the number that patients dial, or no call reaches the agent.",
@@ -32,6 +35,21 @@ WORDS = {
     "telephony_webhookdelivery": "What Vapi and Twilio tell us will stand here.",
     "tenancy_auditentry": "What people do here, and why, will stand here.",
 }
+
+# Where no row does not mean that nothing applies.
+IN_ITS_PLACE = "Nothing of your own: this applies"
+DEFAULTS = (
+    "messaging_messagingpolicy",
+    "messaging_replysettings",
+    "messaging_messagetemplate",
+    "telephony_callsettings",
+)
+
+
+def title_for(options: Any) -> str:
+    """What stands above the sentence."""
+    own = f"{options.app_label}_{options.model_name}" not in DEFAULTS
+    return "Nothing here yet" if own else IN_ITS_PLACE
 
 
 def words_for(options: Any) -> str:

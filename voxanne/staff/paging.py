@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from voxanne.staff.empty_lists import words_for
+from voxanne.staff.empty_lists import title_for, words_for
 
 COUNTED_UP_TO = 1_000
 
@@ -49,6 +49,10 @@ class CappedChangeList(ChangeList):
     @property
     def empty_words(self) -> str:
         return words_for(self.opts)
+
+    @property
+    def empty_title(self) -> str:
+        return title_for(self.opts)
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Without what the filter form sends empty."""

@@ -27,6 +27,17 @@
         }
     }
 
+    // The person may opt out, or sending be paused, while somebody writes: what is typed already is theirs to keep.
+    function tellWhetherToWrite(cannot) {
+        const told = document.getElementById("thread-cannot");
+        const form = document.getElementById("thread-write");
+        if (!told || !form) return;
+        told.textContent = cannot;
+        told.hidden = !cannot;
+        form.hidden = Boolean(cannot) && !document.getElementById("thread-body").value.trim();
+        form.tell();
+    }
+
     function watch(thread, scroll) {
         const newest = document.getElementById("thread-newest");
         let shown = newest.innerHTML;
@@ -62,6 +73,7 @@
             }
             const settle = document.getElementById("thread-settle");
             if (settle) settle.hidden = !("waits" in fresh.dataset);
+            tellWhetherToWrite(fresh.dataset.cannot);
             if (follow) toEnd();
             await tellSeen();
         }
@@ -130,13 +142,14 @@
         const tell = () => {
             const size = measured(body.value, tables);
             told.textContent = sizeInWords(size, tables);
-            send.disabled = !size.characters || size.characters > tables.longest;
+            const cannot = !document.getElementById("thread-cannot").hidden;
+            send.disabled = cannot || !size.characters || size.characters > tables.longest;
             body.style.height = "auto";
             body.style.height = `${Math.min(body.scrollHeight + 2, 220)}px`;
         };
         body.addEventListener("input", tell);
         body.addEventListener("keydown", (event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(send); }
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); if (!send.disabled) form.requestSubmit(send); }
         });
         form.addEventListener("submit", (event) => {
             if (form.dataset.sending) { event.preventDefault(); return; }
@@ -146,6 +159,7 @@
         // A page that the browser brings back is no longer sending.
         addEventListener("pageshow", () => { delete form.dataset.sending; send.textContent = "Send"; tell(); });
         tell();
+        form.tell = tell;
         form.measured = (text) => measured(text, tables);
         if (matchMedia("(min-width: 800px)").matches) body.focus({ preventScroll: true });
     }
