@@ -132,7 +132,8 @@ def circuits_now() -> list[tuple[Any, ...]]:
             name_of(one.service),
             whose_circuit(one.clinic),
             _state_badge(one.state.value),
-            _clock(one.failing_since),
+            # On a phone the cells stand without their headings.
+            f"since {_clock(one.failing_since)}",
             _asked_again(one.next_probe_at),
         )
         for one in reports()
@@ -147,7 +148,7 @@ def _state_badge(state: str) -> SafeString:
 def _asked_again(unix_seconds: float | None) -> str:
     """A circuit is asked by the work that waits for it: long past its time, nothing waits."""
     past = unix_seconds is not None and unix_seconds < time.time()
-    return "With the next piece of work" if past else _clock(unix_seconds)
+    return "asked again with the next piece of work" if past else f"asked again at {_clock(unix_seconds)}"
 
 
 def _clock(unix_seconds: float | None) -> str:
