@@ -21,6 +21,7 @@ from voxanne.tenancy.scope import org_scope
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOT_THERE = 63016
+ENOUGH, MOST_PLAYS = 5, 5
 
 
 class PretendWhatsApp(PretendTwilio):
@@ -89,5 +90,9 @@ def test_no_text_is_doubled_by_going_on_as_a_text(
 ) -> None:
     went_on: list[bool] = []
     given = {"clinic": elm, "exchange": exchange, "keeps_bodies": keeps_bodies, "went_on": went_on}
-    play(type("ThisClinicsFates", (WhatsAppFates,), given), EVERYDAY)
-    assert sum(went_on) > 5, "too few runs that went on by text to prove anything"
+    # What is played is drawn at random: now and then few of the runs meet what makes a text go on.
+    for _ in range(MOST_PLAYS):
+        play(type("ThisClinicsFates", (WhatsAppFates,), given), EVERYDAY)
+        if sum(went_on) > ENOUGH:
+            return
+    pytest.fail("too few runs that went on by text to prove anything")
