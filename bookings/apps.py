@@ -12,7 +12,7 @@ class BookingsConfig(AppConfig):
         from bookings.opening import is_open_at
         from bookings.opted_out import tell_of_visits
         from messaging.conversation.opening import know_opening_by
-        from messaging.opted_out import on_opt_out
+        from messaging.manners.opted_out import on_opt_out
         from voxanne.durable.registry import register
 
         register(CALENDAR_PUSH)

@@ -12,7 +12,7 @@ from bookings.plan import ClinicPlan
 from bookings.spoken import spoken_time, written_date
 from messaging import outbox
 from messaging.states import MessageKind
-from messaging.wording import words_for
+from messaging.words.wording import words_for
 
 
 def about(appointment_id: UUID) -> str:

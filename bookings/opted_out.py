@@ -9,7 +9,7 @@ from django.utils import timezone
 from bookings.confirmation import about
 from bookings.models import Appointment
 from bookings.states import LIVE_STATES
-from messaging.opted_out import OptedOut
+from messaging.manners.opted_out import OptedOut
 from messaging.staff_tasks import tell_staff
 from messaging.states import TaskKind
 

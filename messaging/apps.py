@@ -8,9 +8,10 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messages"
 
     def ready(self) -> None:
-        from messaging import monitored, readiness_checks, silent
-        from messaging.bulk_acts import BULK_ACT
-        from messaging.delivery import SMS_DELIVERY
+        from messaging import monitored, readiness_checks
+        from messaging.fates import silent
+        from messaging.sending.delivery import SMS_DELIVERY
+        from messaging.undelivered.bulk_acts import BULK_ACT
         from monitoring.schedule import register_periodic
         from voxanne.durable.registry import register
 

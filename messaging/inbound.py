@@ -13,13 +13,15 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import channels, consent, keyword_replies, rehearsal, whatsapp
+from messaging import channels
 from messaging.channels import Channel
 from messaging.contacts import note_consent, upsert_contact
 from messaging.conversation import auto_replies, book
-from messaging.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
+from messaging.manners import consent, keyword_replies, rehearsal
+from messaging.manners.keywords import HELP, HELP_WORDS, START, START_WORDS, STOP, STOP_WORDS
+from messaging.manners.opted_out import OptedOut, tell_of_opt_out
 from messaging.models import Contact, InboundMessage
-from messaging.opted_out import OptedOut, tell_of_opt_out
+from messaging.sending import whatsapp
 from messaging.staff_tasks import tell_of_text
 from messaging.states import ConsentSource
 from voxanne.statements import Statement

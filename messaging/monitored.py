@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from messaging.bulk_acts import forget_old_acts
+from messaging.fates.silent import never_told
 from messaging.queue_health import get_sms_delivery_stats, messages_by_state
 from messaging.retention import cleanup_old_sms_delivery_logs
-from messaging.silent import never_told
 from messaging.staff_tasks import forget_what_was_seen_to
+from messaging.undelivered.bulk_acts import forget_old_acts
 from monitoring.alerts import Fact
 from monitoring.gauges import register_gauge
 from monitoring.metrics import MESSAGES, MESSAGES_WITHOUT_RECEIPT

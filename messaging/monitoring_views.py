@@ -10,7 +10,6 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from messaging.dead_letters import Redriven, get_dead_letter_sms, redrive
 from messaging.models import Message
 from messaging.outbox import SMS_WORK
 from messaging.queue_health import (
@@ -21,8 +20,9 @@ from messaging.queue_health import (
     queue_now,
     status_of,
 )
-from messaging.standing import standing_concerns
+from messaging.sending.standing import standing_concerns
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import Redriven, get_dead_letter_sms, redrive
 from monitoring.access import monitoring_access
 from monitoring.errors import error_response
 from monitoring.listing import LimitUnclear, limit_of

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from messaging import channels
 from messaging.channels import window_since
-from messaging.segments import measure, plain
 from messaging.states import MessageKind, MessageState
+from messaging.words.segments import measure, plain
 from voxanne.durable.hints import hint_on_commit
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id
@@ -28,7 +28,7 @@ WITHDRAWN = "Withdrawn before it was sent: what it was about no longer stands."
 
 # One statement decides everything: no sender, no row; a number of ours, of whichever clinic, no row (two machines would
 # answer each other); opted out, a suppressed row; said before, no second row; a paused sender, a row that is held back
-# (messaging/pauses.py). ``sender`` is ours on the channel that the person gets it by (messaging/channels.py).
+# (messaging/sending/pauses.py). ``sender`` is ours on the channel that the person gets it by (messaging/channels.py).
 ENQUEUE = Statement(f"""
 INSERT INTO sms_delivery_log
     (id, org_id, contact_id, kind, state, priority, dedupe_key, about, recipient, sender, channel, body,

@@ -17,9 +17,9 @@ from django.db.models import Avg, Count, ExpressionWrapper, F, Min, Q
 from django.db.models.fields import DurationField
 from django.utils import timezone
 
-from messaging.dead_letters import GAVE_UP_AT
 from messaging.models import Message
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import GAVE_UP_AT
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.scope import org_scope, scope_at_hand
 

@@ -6,8 +6,8 @@ from django.conf import settings
 
 from messaging.phone_numbers import mask
 from messaging.queue_health import concerns, dead_letters_now, get_sms_delivery_stats, queue_now, status_of
-from messaging.standing import paused_senders
-from messaging.template_checks import faults_of_defaults, faults_of_stored
+from messaging.sending.standing import paused_senders
+from messaging.words.template_checks import faults_of_defaults, faults_of_stored
 from monitoring.findings import Finding, Verdict
 from monitoring.readiness import failed, passed, register_check, warned
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from messaging.dead_letters import GAVE_UP_AT
 from messaging.models import Message
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import GAVE_UP_AT
 from monitoring.retention import remove
 
 SETTLED = (

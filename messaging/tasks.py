@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from messaging import silent
+from messaging.fates import silent
 
 
 @shared_task(name="messaging.tasks.ask_for_receipts")

@@ -24,7 +24,7 @@ from bookings.states import LIVE_STATES, PushState
 from messaging.admin.messages import STATE_TONES as TEXT_TONES
 from messaging.admin.numbers import to_ring
 from messaging.admin.reasons import reason
-from messaging.consent import has_opted_out, sender_of
+from messaging.manners.consent import has_opted_out, sender_of
 from messaging.models import Message
 from messaging.phone_numbers import mask
 from messaging.states import MessageKind, MessageState

@@ -15,9 +15,9 @@ from django.utils.safestring import SafeString
 
 from messaging.admin.bulk_fates import OF_ACT, Fates, fates_of
 from messaging.admin.dead_letters import MAY_REDRIVE, left_in_doubt
-from messaging.bulk_acts import go_on, stop
-from messaging.bulk_states import BulkState
 from messaging.models import BulkAct
+from messaging.undelivered.bulk_acts import go_on, stop
+from messaging.undelivered.bulk_states import BulkState
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin, ReadOnly

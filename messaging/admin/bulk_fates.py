@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db.models import Count, F, Func, Q, QuerySet, UUIDField
 from django.http import HttpRequest
 
-from messaging.bulk_acts import STILL_UNDER_WAY
 from messaging.models import BulkAct, Message
 from messaging.states import MessageState
+from messaging.undelivered.bulk_acts import STILL_UNDER_WAY
 from voxanne.staff.bases import DropdownFilter
 
 OF_ACT = "bulk"

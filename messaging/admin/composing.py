@@ -10,7 +10,7 @@ from django import forms
 from messaging.conversation.models import ReplySettings
 from messaging.conversation.replies import LONGEST
 from messaging.conversation.thread import BadPlace, Place
-from messaging.segments import ALPHABET
+from messaging.words.segments import ALPHABET
 from voxanne.tenancy.ids import new_id
 
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from messaging import consent
 from messaging.admin.numbers import KEEPS_CONTACTS, clean_number, whole, whole_or_masked
 from messaging.channels import Channel, parted
 from messaging.contacts import note_consent
+from messaging.manners import consent
 from messaging.models import Contact, OptOut, SenderAccount
 from messaging.phone_numbers import mask
 from messaging.states import ConsentSource

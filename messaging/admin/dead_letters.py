@@ -10,10 +10,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from messaging.dead_letters import Redriven, discard, is_in_doubt, redrive
 from messaging.models import Message
-from messaging.redrive_chances import TO_DECIDE, Chance, chance_of, judge, sending_of
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import Redriven, discard, is_in_doubt, redrive
+from messaging.undelivered.redrive_chances import TO_DECIDE, Chance, chance_of, judge, sending_of
 from voxanne.staff.asking import Told, WithReason, asks_about_row, asks_about_rows
 from voxanne.staff.people import person
 from voxanne.staff.rows import RowButton

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from messaging.admin.reasons import reason
 from messaging.models import Message
-from messaging.redrive_chances import WORDS, chance_of
+from messaging.undelivered.redrive_chances import WORDS, chance_of
 from monitoring.masking import mask_phone, mask_text
 from voxanne.staff.people import person
 from voxanne.tenancy.models import AuditEntry

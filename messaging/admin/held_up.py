@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import pauses
-from messaging.budget import MINUTE_FULL
-from messaging.circuit import FAILING
+from messaging.manners.budget import MINUTE_FULL
+from messaging.manners.policy import HELD_BY_BUDGET, HELD_FOR_THE_NIGHT
 from messaging.models import Message
-from messaging.pace import IN_LINE
-from messaging.policy import HELD_BY_BUDGET, HELD_FOR_THE_NIGHT
 from messaging.providers.twilio.client import NEVER_CONNECTED
+from messaging.sending import pauses
+from messaging.sending.circuit import FAILING
+from messaging.sending.pace import IN_LINE
 from messaging.states import MessageState
 from monitoring.breaker import Service, failing_now
 from monitoring.circuits import CircuitReport

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from messaging.fates.silent import ASKED_FOR
 from messaging.models import Message
-from messaging.silent import ASKED_FOR
 from messaging.states import MessageState
 
 # Where nothing more particular is known.

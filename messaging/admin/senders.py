@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from messaging import consent, pauses
 from messaging.admin import whatsapp
 from messaging.admin.numbers import clean_number
-from messaging.dead_letters import Redriven, redrive
+from messaging.manners import consent
 from messaging.models import SenderAccount
-from messaging.pace import granted_to, line_up_anew
 from messaging.senders import ANOTHERS_NUMBER, ANOTHERS_SERVICE, is_anothers_number
+from messaging.sending import pauses
+from messaging.sending.pace import granted_to, line_up_anew
+from messaging.undelivered.dead_letters import Redriven, redrive
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act

@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from messaging.budget import month_of, used_in
+from messaging.manners.budget import month_of, used_in
+from messaging.manners.policy import Policy, let_go
 from messaging.models import MessagingPolicy
-from messaging.policy import Policy, let_go
 from voxanne.staff.clinic_admin import ClinicAdmin
 from voxanne.staff.columns import NOTHING, shown
 from voxanne.staff.filters import OfClinic

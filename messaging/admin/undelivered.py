@@ -33,10 +33,10 @@ from messaging.admin.messages import MessageAdmin
 from messaging.admin.reasons import reason
 from messaging.admin.undelivered_list import ByChance, ByReason, UndeliveredList
 from messaging.admin.unknown import ROW_BUTTONS as BUTTONS_OF_UNKNOWN
-from messaging.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, Asked, KeyOfAnotherAct, ask_for
-from messaging.dead_letters import in_doubt
 from messaging.models import BulkAct, DeadLetter, Message
-from messaging.redrive_chances import WORDS, Chance, Judged, judge, sending_of, with_chance
+from messaging.undelivered.bulk_acts import MOST_CHOSEN, PAUSE, ROWS_A_STEP, Asked, KeyOfAnotherAct, ask_for
+from messaging.undelivered.dead_letters import in_doubt
+from messaging.undelivered.redrive_chances import WORDS, Chance, Judged, judge, sending_of, with_chance
 from voxanne.staff import people
 from voxanne.staff.asking import WithReason
 from voxanne.staff.audit import record_act

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.twilio.codes import spoken_reason
-from messaging.redrive_chances import WORDS, Chance, sending_of, with_chance
 from messaging.states import MessageKind, MessageState
+from messaging.undelivered.redrive_chances import WORDS, Chance, sending_of, with_chance
 from voxanne.staff import people
 from voxanne.staff.bases import DropdownFilter
 from voxanne.staff.paging import CappedChangeList

@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from messaging import deciding
-from messaging.deciding import Decided, is_open
+from messaging.fates import deciding
+from messaging.fates.deciding import Decided, is_open
 from messaging.models import Message
 from messaging.states import MessageState
 from voxanne.staff.asking import Told, WithReason, asks_about_row

@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from messaging import whatsapp
 from messaging.models import SenderAccount, WhatsAppTemplate
-from messaging.whatsapp_words import check_template
+from messaging.sending import whatsapp
+from messaging.words.whatsapp_words import check_template
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
 from voxanne.staff.clinic_admin import ClinicAdmin

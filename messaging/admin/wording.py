@@ -6,8 +6,8 @@ from django import forms
 from django.contrib import admin
 
 from messaging.models import MessageTemplate
-from messaging.segments import measure, plain
-from messaging.wording import check_template
+from messaging.words.segments import measure, plain
+from messaging.words.wording import check_template
 from voxanne.staff.clinic_admin import ClinicAdmin
 from voxanne.staff.columns import shown
 from voxanne.staff.filters import OfChoices, OfClinic

@@ -3,7 +3,8 @@ hours.
 
 Never to STOP, START or HELP (the carrier answers those), never to who opted out, and never to a machine: not to
 numbers of ours (the outbox holds that), nor to what no person texts from. Another's auto-reply gets one of ours at
-most, so two machines cannot keep each other awake. For what else bounds a machine's answers see messaging/automatic.py.
+most, so two machines cannot keep each other awake. What else bounds a machine's answers stands in
+messaging/manners/automatic.py.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from messaging import automatic, consent
 from messaging.conversation import book
 from messaging.conversation.models import ReplySettings
 from messaging.conversation.opening import is_closed
+from messaging.manners import automatic, consent
 from messaging.models import InboundMessage
 from messaging.outbox import enqueue, way_to
 from messaging.states import MessageKind
-from messaging.wording import words_for
+from messaging.words.wording import words_for
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.plan_cache import ClinicKey
 

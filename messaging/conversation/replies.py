@@ -8,14 +8,14 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import consent
 from messaging.conversation import book
 from messaging.conversation.phones import E164
+from messaging.manners import consent
 from messaging.models import Contact, Message, SenderAccount
 from messaging.outbox import enqueue, way_to
-from messaging.segments import plain
 from messaging.states import MessageKind, MessageState
-from messaging.wording import invites_silence
+from messaging.words.segments import plain
+from messaging.words.wording import invites_silence
 from voxanne.tenancy.models import AuditEntry, User
 from voxanne.tenancy.scope import org_scope
 

@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from messaging.bulk_states import BULK_LIFECYCLE, BulkState
+from messaging.undelivered.bulk_states import BULK_LIFECYCLE, BulkState
 from voxanne.durable.models import DurableWork
 
 

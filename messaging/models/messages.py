@@ -34,7 +34,7 @@ class Message(DurableWork):
     about = models.CharField(
         max_length=80, blank=True, default="", help_text="What it is about, such as appointment:<id>."
     )
-    # It may change once, from WhatsApp to text (messaging/whatsapp.py), never back.
+    # It may change once, from WhatsApp to text (messaging/sending/whatsapp.py), never back.
     channel = models.CharField(
         max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
     )
@@ -61,7 +61,7 @@ class Message(DurableWork):
     slot_at = models.DateTimeField(
         null=True, blank=True, help_text="Its place in the sender's pace, as long as it waits for that."
     )
-    # When Twilio was last asked what became of it, no receipt having come (messaging/silent.py).
+    # When Twilio was last asked what became of it, no receipt having come (messaging/fates/silent.py).
     receipt_asked_at = models.DateTimeField(null=True, blank=True)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -130,7 +130,7 @@ class DeliveryAttempt(Owned):
     channel = models.CharField(
         max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
     )
-    # Made by messaging/provider_copies.py: no words of the text, numbers masked. They go when the try goes.
+    # Made by messaging/sending/provider_copies.py: no words of the text, numbers masked. They go when the try goes.
     request = models.JSONField(null=True, blank=True)
     answer = models.JSONField(null=True, blank=True)
 

@@ -13,7 +13,7 @@ from voxanne.tenancy.owned import Owned
 
 class MessagingPolicy(Owned):
     """How a clinic's texts behave: when they wait for the morning, and how many may go out. No row, or a blank field:
-    nothing is held back. Read through messaging/policy.py."""
+    nothing is held back. Read through messaging/manners/policy.py."""
 
     quiet_from = models.TimeField(
         "quiet from",

@@ -28,7 +28,7 @@ class SenderAccount(Owned):
         help_text="What Twilio granted this number, such as 4 for a registered campaign. Leave empty if you do not"
         " know: the kind of number then decides.",
     )
-    # Set by messaging/pauses.py alone: with a reason, the clinic's texts are held back.
+    # Set by messaging/sending/pauses.py alone: with a reason, the clinic's texts are held back.
     paused_reason = models.CharField(max_length=200, blank=True, default="")
     paused_at = models.DateTimeField(null=True, blank=True)
     whatsapp_number = models.CharField(
@@ -45,7 +45,7 @@ class SenderAccount(Owned):
         db_default=False,
         help_text="For patients who want it. Keep health details out: Meta signs no agreement about them.",
     )
-    # Set by messaging/whatsapp.py alone: with a reason, everything goes by text.
+    # Set by messaging/sending/whatsapp.py alone: with a reason, everything goes by text.
     whatsapp_paused_reason = models.CharField(
         "WhatsApp paused because", max_length=200, blank=True, default="", db_default=""
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from messaging.first_tries import on_first_try
+from messaging.sending.first_tries import on_first_try
 from monitoring.alerts import Fact
 from monitoring.retention import register_retention
 from monitoring.schedule import register_periodic

@@ -16,7 +16,7 @@ from messaging.models import Contact
 from messaging.outbox import enqueue
 from messaging.phone_numbers import InvalidPhoneNumber, is_mobile_possible, is_withheld, normalise
 from messaging.states import MessageKind, MessageState
-from messaging.wording import words_for
+from messaging.words.wording import words_for
 from monitoring import metrics
 from telephony.clinics import is_our_number
 from telephony.models import ActiveCall, Call, TextBack

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging.receipts import Receipt, apply_receipt
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.senders import account_at
 from monitoring.errors import error_response
 from telephony.twilio.signature import is_signed

@@ -8,7 +8,7 @@ import pytest
 
 from bookings.models import Appointment
 from bookings.patient_token import TOKEN_LENGTH, claimed_visit, link_for, opens, revoke_links, token_for
-from messaging.segments import GSM_BASIC
+from messaging.words.segments import GSM_BASIC
 from tests.bookings.clinic_day import ClinicDay
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope

@@ -14,13 +14,13 @@ from django.conf import settings as configured
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from messaging import consent
 from messaging.contacts import upsert_contact
 from messaging.conversation.models import Conversation
-from messaging.delivery import SMS_DELIVERY
+from messaging.manners import consent
 from messaging.models import InboundMessage, Message, StaffTask
-from messaging.segments import measure, plain
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
+from messaging.words.segments import measure, plain
 from tests.browser.conftest import sign_in
 from tests.clinics import Clinic
 from tests.sandbox.conftest import sandbox, sandbox_process

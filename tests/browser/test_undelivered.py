@@ -15,11 +15,11 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from messaging import outbox
-from messaging.bulk_acts import BULK_ACT
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import Contact, Message
 from messaging.providers.twilio.codes import spoken_reason
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageKind
+from messaging.undelivered.bulk_acts import BULK_ACT
 from tests.browser.conftest import sign_in
 from tests.clinics import Clinic
 from tests.sandbox.running import RunningSandbox

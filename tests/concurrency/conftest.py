@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from messaging import receipts
+from messaging.fates import receipts
 from messaging.models import Message
 from tests.clinics import Clinic, make_clinic
 from tests.guards import Guard, taken_out

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from messaging import budget
-from messaging.delivery import SMS_DELIVERY, Prepared
+from messaging.manners import budget
 from messaging.models import Message, MessagingPolicy, StaffTask
+from messaging.sending.delivery import SMS_DELIVERY, Prepared
 from monitoring import redis_link
 from monitoring.redis_link import RedisLink
 from tests.clinics import Clinic

@@ -14,8 +14,8 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import DeliveryAttempt, Message
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.concurrency.racing import race

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from messaging.delivery import settlement_of
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Message
 from messaging.providers.answers import Answer, TryOutcome
-from messaging.receipts import Receipt, apply_receipt
+from messaging.sending.delivery import settlement_of
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.concurrency.racing import race

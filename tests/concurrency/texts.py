@@ -8,8 +8,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from messaging import outbox
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageKind
 from tests.clinics import Clinic
 from voxanne.durable import work

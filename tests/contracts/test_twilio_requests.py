@@ -13,10 +13,10 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request
 from werkzeug.test import EnvironBuilder
 
-from messaging import delivery
 from messaging.models import Message
 from messaging.providers.answers import Answer, Content, TryOutcome
 from messaging.providers.twilio import client as twilio
+from messaging.sending import delivery
 from tests.contracts.specifications import document, twilio_faults
 from tests.telephony.vapi_client import VapiCaller
 from voxanne.durable import work

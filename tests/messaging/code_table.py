@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from messaging.pauses import CODES_OF_ACCOUNT
+from messaging.fates.resending import HOUR, MINUTE, OF_CODE, UNTIL_MIDNIGHT
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES
 from messaging.providers.twilio.outcomes import Fault, outcome_of_create, outcome_of_receipt
-from messaging.resending import HOUR, MINUTE, OF_CODE, UNTIL_MIDNIGHT
-from messaging.waits import RETRY_WAITS
+from messaging.sending.pauses import CODES_OF_ACCOUNT
+from messaging.sending.waits import RETRY_WAITS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "twilio-codes.md"
 # Codes from here on come in receipts; those before answer the request itself, and so may a few others.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import circuit
+from messaging.sending import circuit
 from monitoring import breaker, transitions
 from monitoring.circuits_in_redis import CircuitsInRedis
 from tests.clinics import Clinic

@@ -14,8 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from messaging import outbox
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import DeliveryAttempt, Message, OptOut
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageKind
 from tests.clinics import Clinic
 from tests.sandbox.running import RunningSandbox

@@ -25,11 +25,14 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from messaging import consent, dead_letters, delivery, inbound, outbox, pauses
-from messaging.delivery import SMS_DELIVERY, Prepared
+from messaging import inbound, outbox
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.manners import consent
 from messaging.models import DeliveryAttempt, InboundMessage, Message, OptOut, StaffTask
-from messaging.receipts import Receipt, apply_receipt
+from messaging.sending import delivery, pauses
+from messaging.sending.delivery import SMS_DELIVERY, Prepared
 from messaging.states import MessageKind, MessageState
+from messaging.undelivered import dead_letters
 from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory
 from tests.clinics import Clinic

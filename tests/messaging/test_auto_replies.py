@@ -12,11 +12,11 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Provider
-from messaging import consent
 from messaging.conversation import book, opening
 from messaging.conversation.models import Conversation, ReplySettings
+from messaging.manners import consent
 from messaging.models import Contact, Message, MessageTemplate, SenderAccount
-from messaging.priorities import can_wait
+from messaging.sending.priorities import can_wait
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT
 from tests.messaging.test_inbound import post

@@ -12,11 +12,12 @@ import time_machine
 from django.db.models import Min
 from django.utils import timezone
 
-from messaging import budget, gates, lines
-from messaging.delivery import SMS_DELIVERY
-from messaging.holds import Hold
+from messaging.manners import budget
+from messaging.manners.policy import Policy
 from messaging.models import Message, SenderAccount
-from messaging.policy import Policy
+from messaging.sending import gates, lines
+from messaging.sending.delivery import SMS_DELIVERY
+from messaging.sending.holds import Hold
 from messaging.states import MessageState
 from monitoring import redis_link
 from tests.messaging.desk import Desk

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from messaging import budget, budget_notices
-from messaging.budget import month_of, next_month, used_in, within_budget
-from messaging.holds import Hold
+from messaging.manners import budget, budget_notices
+from messaging.manners.budget import month_of, next_month, used_in, within_budget
+from messaging.manners.policy import HELD_BY_BUDGET, Policy, let_go
 from messaging.models import Message, MessagingPolicy, StaffTask
-from messaging.policy import HELD_BY_BUDGET, Policy, let_go
+from messaging.sending.holds import Hold
 from messaging.states import MessageKind, MessageState
 from monitoring import redis_link
 from monitoring.redis_link import RedisLink

@@ -11,10 +11,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from messaging import bulk_acts
-from messaging.bulk_acts import BULK_ACT, ROWS_A_STEP, KeyOfAnotherAct, ask_for, forget_old_acts, go_on, stop
 from messaging.models import BulkAct, Message
 from messaging.providers.twilio.codes import spoken_reason
+from messaging.undelivered import bulk_acts
+from messaging.undelivered.bulk_acts import (
+    BULK_ACT,
+    ROWS_A_STEP,
+    KeyOfAnotherAct,
+    ask_for,
+    forget_old_acts,
+    go_on,
+    stop,
+)
 from tests.clinics import Clinic, make_clinic
 from tests.messaging.desk import later
 from voxanne.durable import work

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import circuit, consent, gates
-from messaging.delivery import SMS_DELIVERY
-from messaging.holds import Hold
+from messaging.manners import consent
 from messaging.models import Message
-from messaging.pauses import pause
+from messaging.sending import circuit, gates
+from messaging.sending.delivery import SMS_DELIVERY
+from messaging.sending.holds import Hold
+from messaging.sending.pauses import pause
 from messaging.states import MessageState
 from monitoring import breaker
 from monitoring.breaker import Decision, Service
@@ -251,7 +252,7 @@ def test_a_try_that_broke_in_our_own_code_gives_its_leave_back(
         raise RuntimeError("a fault of ours")
 
     message = cooled.write()
-    monkeypatch.setattr("messaging.delivery.twilio.send", raising)
+    monkeypatch.setattr("messaging.sending.delivery.twilio.send", raising)
     cooled.send(message)
     assert cooled.now(message).state == MessageState.UNKNOWN
     assert decide(cooled).allowed

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from messaging import pauses
-from messaging.delivery import SMS_DELIVERY
 from messaging.providers.twilio.codes import CODES, Fault
+from messaging.sending import pauses
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.messaging.code_table import DOCUMENT, FIRST_OF_RECEIPTS, document, rows
 from tests.messaging.desk import Desk

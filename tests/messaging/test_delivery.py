@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings as product
 from django.utils import timezone
 
-from messaging import consent
-from messaging.delivery import SMS_DELIVERY, status_callback_url
+from messaging.manners import consent
 from messaging.models import Message, SenderAccount
+from messaging.sending.delivery import SMS_DELIVERY, status_callback_url
+from messaging.sending.waits import JITTER, RETRY_WAITS, retry_wait
 from messaging.states import MessageState
-from messaging.waits import JITTER, RETRY_WAITS, retry_wait
 from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from messaging.delivery import SMS_DELIVERY
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.messaging.fates import Doubled, Fates

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.test import Client
 from twilio.request_validator import RequestValidator
 
-from messaging import consent
+from messaging.manners import consent
 from messaging.models import InboundMessage, StaffTask
 from messaging.staff_tasks import acknowledge
 from tests.clinics import Clinic

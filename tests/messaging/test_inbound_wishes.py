@@ -12,9 +12,9 @@ from django.utils import timezone
 from bookings.booking import Wish, book, cancel
 from bookings.models import Appointment
 from bookings.states import AppointmentSource
-from messaging import consent, keyword_replies
 from messaging.inbound import Received, clinic_texted_at, keyword_of
-from messaging.keywords import HELP, START, STOP
+from messaging.manners import consent, keyword_replies
+from messaging.manners.keywords import HELP, START, STOP
 from messaging.models import (
     Contact,
     InboundMessage,

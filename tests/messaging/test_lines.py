@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import lines
-from messaging.lines import BURST_SECONDS, SHARE_OF_WAITING, LinesInMemory, LinesInRedis
+from messaging.sending import lines
+from messaging.sending.lines import BURST_SECONDS, SHARE_OF_WAITING, LinesInMemory, LinesInRedis
 from monitoring import redis_link
 from monitoring.redis_link import RedisAway, RedisLink
 

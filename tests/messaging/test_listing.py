@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates.reconciliation import LONGEST_LOOK, UNPROVED
 from messaging.models import Message
 from messaging.providers.answers import Listed, ListingFailed
 from messaging.providers.twilio import client as twilio
-from messaging.reconciliation import LONGEST_LOOK, UNPROVED
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.messaging.broken_servers import answering, serving

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from messaging import pace
-from messaging.circuit import PUT_OFF
-from messaging.lines import BURST_SECONDS
 from messaging.models import Message
+from messaging.sending import pace
+from messaging.sending.circuit import PUT_OFF
+from messaging.sending.lines import BURST_SECONDS
 from messaging.states import MessageState
 from tests.messaging.desk import Desk
 from tests.messaging.test_batches_at_gates import NOON, of_pace, states, take_turns, written

@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Message, StaffTask
 from messaging.providers.twilio.codes import spoken_reason
-from messaging.receipts import Receipt, apply_receipt
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.staff_tasks import acknowledge, tell_staff
 from messaging.states import MessageKind, TaskKind
 from tests.messaging.desk import PATIENT, Desk, later

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import consent
+from messaging.manners import consent
 from messaging.models import Message, SenderAccount
 from messaging.outbox import Enqueued, cancel_about, enqueue
 from messaging.states import MessageKind, MessageState

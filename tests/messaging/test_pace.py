@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import pace, pauses
-from messaging.delivery import SMS_DELIVERY
-from messaging.lines import BURST_SECONDS
 from messaging.models import Message, SenderAccount
-from messaging.pace import IN_LINE, granted_to
+from messaging.sending import pace, pauses
+from messaging.sending.delivery import SMS_DELIVERY
+from messaging.sending.lines import BURST_SECONDS
+from messaging.sending.pace import IN_LINE, granted_to
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk, later
@@ -210,7 +210,7 @@ def test_a_text_that_another_gate_holds_back_takes_no_place(
     slow: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pace is asked last."""
-    from messaging import gates
+    from messaging.sending import gates
 
     assert gates.GATES[-1] is pace.paced
 

@@ -13,11 +13,12 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from messaging import pace, pauses, readiness_checks
-from messaging.delivery import SMS_DELIVERY
+from messaging import readiness_checks
 from messaging.models import Message, SenderAccount
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.codes import spoken_reason
+from messaging.sending import pace, pauses
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from monitoring import alerts, breaker
 from monitoring.circuits_in_memory import CircuitsInMemory

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from twilio.base.exceptions import TwilioRestException
 
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Message
-from messaging.provider_copies import copy_of_answer, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.client import answer_of_exception
 from messaging.providers.twilio.codes import spoken_reason
-from messaging.receipts import Receipt, apply_receipt
+from messaging.sending.provider_copies import copy_of_answer, copy_of_request
 from tests.messaging.desk import PATIENT, Desk
 
 WORDS = "Elm Street: you are booked for Tue 1 Dec at 10:00. Reply STOP to opt out."

@@ -11,7 +11,6 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from messaging.dead_letters import Redriven, get_dead_letter_sms, redrive
 from messaging.models import DeliveryAttempt, Message
 from messaging.monitored import delivery_share
 from messaging.queue_health import (
@@ -26,6 +25,7 @@ from messaging.queue_health import (
 )
 from messaging.readiness_checks import text_queue
 from messaging.retention import cleanup_old_sms_delivery_logs
+from messaging.undelivered.dead_letters import Redriven, get_dead_letter_sms, redrive
 from tests.clinics import Clinic, make_clinic
 from voxanne.tenancy.models import AuditEntry
 from voxanne.tenancy.scope import ScopeError, org_scope, platform_scope

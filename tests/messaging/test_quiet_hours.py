@@ -12,12 +12,12 @@ from django.db import IntegrityError, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messaging import quiet_hours
-from messaging.delivery import SMS_DELIVERY
+from messaging.manners import quiet_hours
+from messaging.manners.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, let_go
+from messaging.manners.quiet_hours import is_night, next_day, next_night, zones_for
+from messaging.manners.recipient_zones import zones_of
 from messaging.models import Message, MessagingPolicy
-from messaging.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, let_go
-from messaging.quiet_hours import is_night, next_day, next_night, zones_for
-from messaging.recipient_zones import zones_of
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import Desk

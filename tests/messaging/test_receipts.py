@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Message
-from messaging.receipts import Receipt, apply_receipt
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT, Desk

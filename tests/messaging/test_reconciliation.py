@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import deciding
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates import deciding
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.fates.reconciliation import LOST_TOO_OFTEN, MOST_LOST
 from messaging.models import Message
 from messaging.outbox import cancel_about
-from messaging.receipts import Receipt, apply_receipt
-from messaging.reconciliation import LOST_TOO_OFTEN, MOST_LOST
-from messaging.redrive_chances import Chance, chance_of
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
+from messaging.undelivered.redrive_chances import Chance, chance_of
 from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.durable import work
 from voxanne.tenancy.scope import org_scope
@@ -309,8 +309,8 @@ def test_a_text_that_took_its_twins_number_hears_its_twins_receipts(desk: Desk) 
 
 def late_worker(desk: Desk, message: Message, sid: str) -> None:
     """A worker whose try was taken, and whose lease runs out before it can say so."""
-    from messaging.delivery import record_try, settlement_of
     from messaging.providers.answers import Answer, TryOutcome
+    from messaging.sending.delivery import record_try, settlement_of
 
     claimed = work.claim(SMS_DELIVERY, desk.clinic.id, message.pk)
     assert claimed is not None

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import pauses
+from messaging.fates.reconciliation import IN_DOUBT, UNPROVEN
 from messaging.models import Message
 from messaging.providers.twilio.codes import CODES
-from messaging.reconciliation import IN_DOUBT, UNPROVEN
-from messaging.redrive_chances import Chance, Sending, chance_of, judge, sending_of, with_chance
+from messaging.sending import pauses
+from messaging.undelivered.redrive_chances import Chance, Sending, chance_of, judge, sending_of, with_chance
 from tests.clinics import Clinic
 from tests.messaging.test_queue_health import make
 from voxanne.tenancy.scope import org_scope

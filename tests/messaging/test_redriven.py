@@ -12,14 +12,16 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from messaging import dead_letters, lifetimes, outbox
-from messaging.dead_letters import Redriven
-from messaging.deciding import Decided, send_again
+from messaging import outbox
+from messaging.fates.deciding import Decided, send_again
+from messaging.fates.reconciliation import IN_DOUBT, UNPROVED
+from messaging.manners import lifetimes
 from messaging.models import BulkAct, Message, MessagingPolicy
-from messaging.priorities import can_wait
-from messaging.reconciliation import IN_DOUBT, UNPROVED
-from messaging.redrive_chances import Sending, judge
+from messaging.sending.priorities import can_wait
 from messaging.states import MessageKind, MessageState
+from messaging.undelivered import dead_letters
+from messaging.undelivered.dead_letters import Redriven
+from messaging.undelivered.redrive_chances import Sending, judge
 from tests.clinics import make_clinic
 from tests.messaging.desk import Desk, until_somebody_waits
 from tests.messaging.test_budget import limit, sent

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import rehearsal
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.manners import rehearsal
 from messaging.models import InboundMessage
 from messaging.readiness_checks import rehearsal as readiness_of_rehearsal
-from messaging.receipts import Receipt, apply_receipt
 from messaging.states import MessageState
 from monitoring.findings import Verdict
 from tests.messaging.desk import PATIENT, Desk

@@ -8,14 +8,15 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
-from messaging import consent, pauses
 from messaging.admin.bubbles import _who
 from messaging.contacts import upsert_contact
 from messaging.conversation import replies
 from messaging.conversation.models import Conversation
 from messaging.conversation.replies import ReplyRefused, Sent, reply
-from messaging.keyword_replies import answer_help
+from messaging.manners import consent
+from messaging.manners.keyword_replies import answer_help
 from messaging.models import Contact, InboundMessage, Message, MessagingPolicy, SenderAccount
+from messaging.sending import pauses
 from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT

@@ -9,15 +9,15 @@ import pytest
 from django.utils import timezone
 
 from messaging import outbox
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.fates.resending import HOUR, MINUTE, wait_before_resend
 from messaging.models import Message
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES
 from messaging.providers.twilio.outcomes import outcome_of_receipt
-from messaging.receipts import Receipt, apply_receipt
-from messaging.resending import HOUR, MINUTE, wait_before_resend
+from messaging.sending.delivery import SMS_DELIVERY
+from messaging.sending.waits import JITTER, RETRY_WAITS
 from messaging.states import MessageState
-from messaging.waits import JITTER, RETRY_WAITS
 from tests.messaging.desk import Desk, later
 from tests.messaging.test_receipts import FIRST, SECOND, THIRD, put, tried, word
 from tests.messaging.test_texts_without_words import account
@@ -201,7 +201,7 @@ def test_the_overtaken_answer_then_changes_nothing(desk: Desk, answer: str, monk
         assert word(desk, message, "undelivered", code=30017)
         return answers[answer]
 
-    monkeypatch.setattr("messaging.delivery.twilio.send", send)
+    monkeypatch.setattr("messaging.sending.delivery.twilio.send", send)
     claimed = work.claim(SMS_DELIVERY, desk.clinic.id, message.pk)
     assert claimed is not None
     work.perform(SMS_DELIVERY, claimed)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.segments import GSM_BASIC, GSM_EXTENSION, Encoding, Segments, measure, plain
+from messaging.words.segments import GSM_BASIC, GSM_EXTENSION, Encoding, Segments, measure, plain
 
 GSM = Encoding.GSM_7
 UCS = Encoding.UCS_2

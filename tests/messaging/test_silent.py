@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import silent
 from messaging.admin.reasons import NEVER_TOLD, reason
-from messaging.dead_letters import Redriven, redrive, redrive_many
+from messaging.fates import silent
+from messaging.fates.silent import ASKED_FOR, Asked, ask_for_receipts, never_told
 from messaging.models import Message, SenderAccount
-from messaging.silent import ASKED_FOR, Asked, ask_for_receipts, never_told
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import Redriven, redrive, redrive_many
 from tests.clinics import Clinic
 from tests.messaging.desk import PATIENT, Desk, later
 from voxanne.tenancy.scope import org_scope

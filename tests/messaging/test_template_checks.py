@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.core.checks import ERROR, WARNING, run_checks
 
-from messaging import template_checks
 from messaging.models import MessageTemplate
 from messaging.readiness_checks import templates
 from messaging.states import MessageKind
+from messaging.words import template_checks
 from monitoring.findings import Verdict
 from tests.clinics import Clinic
 from voxanne.tenancy.scope import platform_scope

@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings as product
 from django.utils import timezone
 
-from messaging.deciding import is_open
-from messaging.delivery import SMS_DELIVERY
+from messaging.fates.deciding import is_open
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.fates.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
 from messaging.models import Message
-from messaging.receipts import Receipt, apply_receipt
-from messaging.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.messaging.desk import Desk, later
 from tests.messaging.test_reconciliation import GAP, lost_after_it_was_taken, lost_before_it_was_taken
@@ -165,7 +165,7 @@ def test_doubt_does_not_count_as_an_empty_list(wordless: Desk) -> None:
 def altered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The list shows the clinic's texts with words before them that we do not know."""
     account(desk, trial=True)
-    monkeypatch.setattr("messaging.reconciliation.TRIAL_LINE", "Another line -")
+    monkeypatch.setattr("messaging.fates.reconciliation.TRIAL_LINE", "Another line -")
     return desk
 
 

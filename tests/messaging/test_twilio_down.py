@@ -15,10 +15,10 @@ import time_machine
 from django.utils import timezone
 
 from messaging import outbox
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import client as twilio
+from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageKind, MessageState
 from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory

@@ -10,11 +10,11 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import consent
-from messaging.circuit import service_of
+from messaging.manners import consent
 from messaging.models import SenderAccount, WhatsAppTemplate
+from messaging.sending.circuit import service_of
 from messaging.states import MessageState
-from messaging.whatsapp_words import STANDING, Template, check_template, filled
+from messaging.words.whatsapp_words import STANDING, Template, check_template, filled
 from monitoring.breaker import Service
 from tests.messaging.desk import PATIENT, Desk, later
 from tests.messaging.whatsapp import (

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging import consent, whatsapp
-from messaging.budget import used_in
-from messaging.dead_letters import Redriven, redrive
-from messaging.delivery import SMS_DELIVERY, settle_late
+from messaging.manners import consent
+from messaging.manners.budget import used_in
+from messaging.manners.policy import HELD_BY_BUDGET, let_go
 from messaging.models import Contact, Message, SenderAccount
-from messaging.policy import HELD_BY_BUDGET, let_go
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES, Fault
 from messaging.providers.twilio.outcomes import outcome_of_receipt
+from messaging.sending import whatsapp
+from messaging.sending.delivery import SMS_DELIVERY, settle_late
+from messaging.sending.waits import RETRY_WAITS
 from messaging.states import MessageState
-from messaging.waits import RETRY_WAITS
+from messaging.undelivered.dead_letters import Redriven, redrive
 from monitoring import alerts
 from tests.messaging.desk import PATIENT, Desk, later
 from tests.messaging.test_budget import limit, redis

@@ -10,11 +10,11 @@ import pytest
 
 from bookings.spoken import spoken_time, written_date
 from messaging.inbound import Received, keyword_of
-from messaging.keywords import STOP_WORDS
+from messaging.manners.keywords import STOP_WORDS
 from messaging.models import MessageTemplate
-from messaging.segments import measure, plain
 from messaging.states import MessageKind
-from messaging.wording import DEFAULT_TEMPLATES, FIELDS, UnknownField, check_template, words_for
+from messaging.words.segments import measure, plain
+from messaging.words.wording import DEFAULT_TEMPLATES, FIELDS, UnknownField, check_template, words_for
 from tests.clinics import Clinic
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.plan_cache import ClinicKey

@@ -7,8 +7,8 @@ from typing import Any
 
 from messaging.channels import Channel
 from messaging.contacts import upsert_contact
+from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Contact, InboundMessage, Message, SenderAccount, WhatsAppTemplate
-from messaging.receipts import Receipt, apply_receipt
 from tests.messaging.desk import PATIENT, Desk
 from voxanne.tenancy.ids import new_id
 from voxanne.tenancy.scope import org_scope

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
-from messaging.delivery import SMS_DELIVERY
 from messaging.models import Message
+from messaging.sending.delivery import SMS_DELIVERY
 from telephony.models import ActiveCall
 from tests.clinics import Clinic
 from tests.sandbox.running import RunningSandbox

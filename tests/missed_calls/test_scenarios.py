@@ -231,7 +231,7 @@ def test_a_withheld_number_gets_no_text(house: House) -> None:
 
 
 def test_a_caller_who_opted_out_gets_no_text(house: House) -> None:
-    from messaging import consent
+    from messaging.manners import consent
 
     with org_scope(house.clinic.id):
         consent.record(
@@ -244,7 +244,7 @@ def test_a_caller_who_opted_out_gets_no_text(house: House) -> None:
 
 def test_who_asks_for_texts_again_gets_the_next_one(house: House) -> None:
     """A text that was kept back begins no pause."""
-    from messaging import consent
+    from messaging.manners import consent
 
     number = house.clinic.number
     for opted_out in (True, False):

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import consent
+from messaging.manners import consent
 from messaging.models import Message, SenderAccount, StaffTask
 from telephony.models import ActiveCall, Call, PhoneNumber
 from tests.clinics import Clinic

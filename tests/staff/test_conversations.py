@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from messaging import consent
 from messaging.contacts import upsert_contact
 from messaging.conversation.models import Conversation, ReplySettings
+from messaging.manners import consent
 from messaging.models import Contact, InboundMessage, Message, SenderAccount, StaffTask
 from tests.clinics import Clinic
 from tests.messaging.test_inbound import PATIENT, post

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from messaging import pauses
 from messaging.models import SenderAccount
+from messaging.sending import pauses
 from tests.clinics import Clinic
 from tests.staff.rows import Furnished, dead_letter
 from tests.staff.test_dead_letters import YES, reload, told, trail

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bookings.models import Appointment
-from messaging import consent
+from messaging.manners import consent
 from messaging.models import Contact, Message
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn

@@ -15,10 +15,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from messaging import pauses
+from messaging.fates.reconciliation import IN_DOUBT
 from messaging.models import BulkAct, DeliveryAttempt, Message, SenderAccount
 from messaging.providers.twilio.codes import spoken_reason
-from messaging.reconciliation import IN_DOUBT
+from messaging.sending import pauses
 from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished
 from tests.staff.test_dead_letters import WHY, YES, more, reload, selected, told, trail

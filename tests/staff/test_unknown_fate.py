@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from messaging.admin.unknown import looked_up
-from messaging.deciding import is_open
+from messaging.fates.deciding import is_open
+from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message
-from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished, dead_letter

@@ -11,15 +11,15 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from messaging import pauses
 from messaging.admin.held_up import FATE_UNKNOWN, NOBODY_SENDS
-from messaging.budget import MINUTE_FULL
-from messaging.circuit import FAILING
+from messaging.fates.resending import AGAIN
+from messaging.manners.budget import MINUTE_FULL
+from messaging.manners.policy import HELD_FOR_THE_NIGHT
 from messaging.models import Message, SenderAccount
-from messaging.pace import IN_LINE
-from messaging.policy import HELD_FOR_THE_NIGHT
 from messaging.providers.twilio.codes import spoken_reason
-from messaging.resending import AGAIN
+from messaging.sending import pauses
+from messaging.sending.circuit import FAILING
+from messaging.sending.pace import IN_LINE
 from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory
 from monitoring.circuits_in_redis import CircuitsInRedis

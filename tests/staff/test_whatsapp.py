@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from messaging import consent, whatsapp
+from messaging.manners import consent
 from messaging.models import Contact, InboundMessage, OptOut, SenderAccount, WhatsAppTemplate
+from messaging.sending import whatsapp
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
 from tests.staff.rows import dead_letter, furnish

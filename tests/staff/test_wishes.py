@@ -7,9 +7,9 @@ from datetime import time, timedelta
 import pytest
 from django.utils import timezone
 
-from messaging import consent
+from messaging.manners import consent
+from messaging.manners.policy import HELD_FOR_THE_NIGHT
 from messaging.models import Contact, Message, MessagingPolicy, SenderAccount
-from messaging.policy import HELD_FOR_THE_NIGHT
 from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn

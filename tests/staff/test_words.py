@@ -17,8 +17,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 import bookings
 import telephony
-from messaging import pauses
 from messaging.models import Message, OptOut, SenderAccount
+from messaging.sending import pauses
 from monitoring import heartbeats
 from monitoring.models import Heartbeat
 from telephony.admin.words import OUTCOMES, TOOLS

@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
-from messaging import consent, outbox
+from messaging import outbox
+from messaging.manners import consent
 from messaging.models import Contact, InboundMessage, Message, SenderAccount, StaffTask
 from messaging.states import MessageKind, MessageState
 from tests.clinics import Clinic

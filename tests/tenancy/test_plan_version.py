@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from bookings import plan as plans
 from bookings.models import Closure, Provider, ProviderService, Service, WorkingHours
-from messaging import policy, wording
+from messaging.manners import policy
 from messaging.models import MessageTemplate, MessagingPolicy, SenderAccount
 from messaging.states import MessageKind
+from messaging.words import wording
 from tests.clinics import Clinic
 from tests.tenancy.rows import make_row
 from voxanne.tenancy.models import Organization

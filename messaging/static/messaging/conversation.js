@@ -103,7 +103,7 @@
         document.addEventListener("visibilitychange", () => document.hidden || refresh().then(tellSeen).catch(() => {}));
     }
 
-    // As the server counts (messaging/segments.py), with the server's own tables.
+    // As the server counts (messaging/words/segments.py), with the server's own tables.
     function measured(typed, tables) {
         const written = typed.replace(/\r\n?/g, "\n").trim();
         const made = [...written].map((char) => tables.plain[char] ?? char).join("");

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from messaging.manners.policy import policy_of
+from messaging.manners.quiet_hours import next_night, zones_for
 from messaging.models import Message
-from messaging.policy import policy_of
-from messaging.priorities import can_wait
-from messaging.quiet_hours import next_night, zones_for
+from messaging.sending.priorities import can_wait
 from voxanne.tenancy.plan_cache import ClinicKey
 
 LONGEST_OF_WHAT_CAN_WAIT = timedelta(hours=1)

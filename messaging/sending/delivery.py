@@ -16,18 +16,19 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from messaging import circuit, consent, gates, lifetimes, pauses, rehearsal, tries, whatsapp
 from messaging.channels import Channel, address
-from messaging.first_tries import tell_of_first_try
+from messaging.fates.reconciliation import resolve
+from messaging.manners import consent, lifetimes, rehearsal
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import Answer, Content, TryOutcome
 from messaging.providers.twilio import client as twilio
-from messaging.reconciliation import resolve
 from messaging.senders import account_at
+from messaging.sending import circuit, gates, pauses, tries, whatsapp
+from messaging.sending.first_tries import tell_of_first_try
+from messaging.sending.waits import RETRY_WAITS, retry_wait
 from messaging.states import MessageState
-from messaging.waits import RETRY_WAITS, retry_wait
-from messaging.whatsapp_words import OWN_WORDS, words_now
+from messaging.words.whatsapp_words import OWN_WORDS, words_now
 from monitoring import metrics
 from monitoring.breaker import Decision
 from voxanne.durable.settlement import Settlement

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 from django.utils import timezone
 
-from messaging import minute_lines
+from messaging.manners import minute_lines
 from messaging.models import Message
 from messaging.states import MessageState
 from voxanne.tenancy.models import Organization

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from messaging import rehearsal
+from messaging.manners import rehearsal
 from messaging.models import Message
 from messaging.providers.answers import Answer
 from monitoring.masking import mask_phone

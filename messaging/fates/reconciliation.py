@@ -31,15 +31,16 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from messaging import rehearsal, tries
 from messaging.channels import Channel, address
+from messaging.fates.receipts import Receipt, settlement_of
+from messaging.manners import rehearsal
 from messaging.models import DeliveryAttempt, Message
 from messaging.providers.answers import Listed, ListingFailed, TryOutcome
 from messaging.providers.twilio import client as twilio
-from messaging.receipts import Receipt, settlement_of
 from messaging.senders import account_of_clinic
+from messaging.sending import tries
+from messaging.sending.waits import RETRY_WAITS
 from messaging.states import MessageState
-from messaging.waits import RETRY_WAITS
 from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope

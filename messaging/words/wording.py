@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from messaging.keywords import STOP_WORDS
+from messaging.manners.keywords import STOP_WORDS
 from messaging.models import MessageTemplate
 from messaging.states import MessageKind
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from messaging import pauses
 from messaging.models import SenderAccount
 from messaging.queue_health import Concern
+from messaging.sending import pauses
 from monitoring.breaker import Service, failing_now
 from monitoring.service_words import name_of, whose_circuit
 from voxanne.tenancy.scope import scope_at_hand

@@ -19,10 +19,10 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from messaging.bulk_states import BulkState
-from messaging.dead_letters import discard_many, in_doubt_among, redrive_many
 from messaging.models import BulkAct, Message
 from messaging.states import MessageState
+from messaging.undelivered.bulk_states import BulkState
+from messaging.undelivered.dead_letters import discard_many, in_doubt_among, redrive_many
 from monitoring.retention import remove
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django.db.models import Max, Q
 
+from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message, SenderAccount
 from messaging.providers.twilio.codes import CODES, Fault
-from messaging.reconciliation import UNPROVEN
 from messaging.states import MessageState
 
 # Of a clinic's newest texts so many are looked at for one that went out.

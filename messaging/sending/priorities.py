@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db.models import Case, F, IntegerField, When
 
-from messaging.automatic import CLOSED_KEY, HELP_KEY
+from messaging.manners.automatic import CLOSED_KEY, HELP_KEY
 from messaging.models import Message
 from messaging.states import MessageKind
 

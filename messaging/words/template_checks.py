@@ -1,7 +1,7 @@
 """Templates that must not be sent, found ahead: ours by Django's system check, clinics' own with the database.
 
 The form refuses such words (messaging/admin/wording.py), and a template that slipped past it is not used
-(messaging/wording.py); here a person hears of it.
+(messaging/words/wording.py); here a person hears of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError
 
-from messaging.keyword_replies import HELP_ANSWER
+from messaging.manners.keyword_replies import HELP_ANSWER
 from messaging.models import MessageTemplate
-from messaging.wording import DEFAULT_TEMPLATES, check_template
+from messaging.words.wording import DEFAULT_TEMPLATES, check_template
 from voxanne.tenancy.scope import platform_scope
 
 MOST_NAMED = 20

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from messaging.holds import Hold, Undecided
+from messaging.manners.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, policy_of
+from messaging.manners.recipient_zones import zones_of
 from messaging.models import Message
-from messaging.policy import HELD_FOR_THE_NIGHT, Policy, QuietHours, policy_of
-from messaging.priorities import can_wait
-from messaging.recipient_zones import zones_of
+from messaging.sending.holds import Hold, Undecided
+from messaging.sending.priorities import can_wait
 from voxanne.tenancy.plan_cache import ClinicKey
 
 # A night that begins and ends within it has been seen whole, clocks put forward or back included.

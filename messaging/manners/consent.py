@@ -15,10 +15,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import rehearsal
 from messaging.channels import WHATSAPP_PREFIX, Channel, address, parted
+from messaging.manners import rehearsal
+from messaging.manners.opted_out import OptedOut, tell_of_opt_out
 from messaging.models import Contact, Message, OptOut, SenderAccount
-from messaging.opted_out import OptedOut, tell_of_opt_out
 from voxanne.statements import Statement
 
 # Where a line comes from.

@@ -11,11 +11,13 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging import consent, pauses, resending, tries, whatsapp
+from messaging.fates import resending
+from messaging.manners import consent
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
+from messaging.sending import pauses, tries, whatsapp
 from messaging.states import MessageState
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement

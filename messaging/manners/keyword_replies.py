@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import automatic, outbox
+from messaging import outbox
 from messaging.conversation import book
-from messaging.policy import policy_of
+from messaging.manners import automatic
+from messaging.manners.policy import policy_of
 from messaging.states import MessageKind
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.plan_cache import ClinicKey

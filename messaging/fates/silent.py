@@ -17,11 +17,11 @@ from uuid import UUID
 import structlog
 from django.utils import timezone
 
+from messaging.fates.receipts import Receipt, apply_receipt
+from messaging.fates.reconciliation import is_listing_outage
 from messaging.models import Message
 from messaging.providers.answers import ListingFailed
 from messaging.providers.twilio import client as twilio
-from messaging.receipts import Receipt, apply_receipt
-from messaging.reconciliation import is_listing_outage
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
 from monitoring.breaker import CircuitOpen, Service, guarded

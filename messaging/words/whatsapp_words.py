@@ -16,7 +16,7 @@ from uuid import UUID
 from messaging.channels import window_since
 from messaging.models import Message, WhatsAppTemplate
 from messaging.providers.answers import Content
-from messaging.wording import FIELDS, FIELDS_OF_KIND
+from messaging.words.wording import FIELDS, FIELDS_OF_KIND
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
 

@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from messaging.dead_letters import is_in_doubt
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
-from messaging.priorities import as_it_was
+from messaging.sending.priorities import as_it_was
 from messaging.states import MessageState
+from messaging.undelivered.dead_letters import is_in_doubt
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move

@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from messaging.models import DeliveryAttempt, Message
-from messaging.provider_copies import copy_of_answer, copy_of_later_word, copy_of_request
 from messaging.providers.answers import Answer, TryOutcome
+from messaging.sending.provider_copies import copy_of_answer, copy_of_later_word, copy_of_request
 from voxanne.durable.work import STOPPED
 from voxanne.statements import Statement
 from voxanne.tenancy.ids import new_id

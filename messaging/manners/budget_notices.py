@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging.policy import Policy
+from messaging.manners.policy import Policy
 from messaging.staff_tasks import tell_staff
 from messaging.states import TaskKind
 from monitoring.alerts import Fact, Severity, alert

@@ -26,12 +26,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from messaging import minute_lines
-from messaging.budget_notices import tell_when_near, tell_when_spent
-from messaging.holds import Hold, Taken, Undecided
+from messaging.manners import minute_lines
+from messaging.manners.budget_notices import tell_when_near, tell_when_spent
+from messaging.manners.policy import HELD_BY_BUDGET, HELD_BY_MINUTE, Policy, policy_of
 from messaging.models import Message
-from messaging.policy import HELD_BY_BUDGET, HELD_BY_MINUTE, Policy, policy_of
-from messaging.priorities import ASKED_FOR, TIMED, as_it_was
+from messaging.sending.holds import Hold, Taken, Undecided
+from messaging.sending.priorities import ASKED_FOR, TIMED, as_it_was
 from monitoring import redis_link
 from monitoring.redis_link import RedisAway
 from voxanne.statements import Statement

@@ -17,9 +17,9 @@ from zlib import crc32
 
 from django.utils import timezone
 
-from messaging import lines
-from messaging.holds import Hold, Undecided
 from messaging.models import Message, SenderAccount
+from messaging.sending import lines
+from messaging.sending.holds import Hold, Undecided
 from messaging.states import MessageState
 from monitoring import redis_link
 from voxanne.tenancy.plan_cache import ClinicKey, PlanCache
@@ -112,7 +112,7 @@ def line_up_anew(org_id: UUID, sender: str) -> int:
             next_attempt_at__gt=now,
             last_error=IN_LINE,
         )
-        # Whoever changes a pace has the sender in hand, and so waits for no text (messaging/pauses.py).
+        # Whoever changes a pace has the sender in hand, and so waits for no text (messaging/sending/pauses.py).
         free = standing.order_by("pk").select_for_update(of=("self",), skip_locked=True)
         pks = list(free.values_list("pk", flat=True))
         return Message.objects.filter(pk__in=pks).update(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from messaging.budget import within_budget
-from messaging.holds import Gate, Hold, Taken, Undecided
+from messaging.manners.budget import within_budget
+from messaging.manners.quiet_hours import waits_at_night
 from messaging.models import Message
-from messaging.pace import paced
-from messaging.quiet_hours import waits_at_night
+from messaging.sending.holds import Gate, Hold, Taken, Undecided
+from messaging.sending.pace import paced
 from messaging.states import MessageState
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.plan_cache import ClinicKey

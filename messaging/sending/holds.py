@@ -1,4 +1,4 @@
-"""What a gate answers: see messaging/gates.py."""
+"""What a gate answers: see messaging/sending/gates.py."""
 
 from __future__ import annotations
 

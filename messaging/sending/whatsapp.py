@@ -13,14 +13,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import tries
 from messaging.channels import Channel
 from messaging.models import Contact, Message, SenderAccount
 from messaging.outbox import SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.codes import CODES, spoken_reason
-from messaging.segments import measure
+from messaging.sending import tries
 from messaging.states import MessageState
+from messaging.words.segments import measure
 from monitoring.alerts import Severity, alert
 from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement

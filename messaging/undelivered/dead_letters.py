@@ -10,10 +10,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message
 from messaging.outbox import SMS_QUEUE, SMS_WORK
-from messaging.priorities import BEHIND, as_it_was
-from messaging.reconciliation import UNPROVEN
+from messaging.sending.priorities import BEHIND, as_it_was
 from messaging.states import MessageState
 from voxanne.durable import work
 from voxanne.durable.hints import hint_on_commit
@@ -37,7 +37,7 @@ OF_MESSAGE = Statement("SELECT org_id FROM clinic_of_message(%s::uuid)")
 
 class Redriven(StrEnum):
     """What came of asking to redrive. ``IN_DOUBT``: nobody knows whether it arrived, so that a person has to decide
-    (messaging/deciding.py)."""
+    (messaging/fates/deciding.py)."""
 
     DONE = "done"
     UNKNOWN = "unknown"

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from messaging.models import Message
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
+from messaging.sending.waits import RETRY_WAITS, longer
 from messaging.states import MessageState
-from messaging.waits import RETRY_WAITS, longer
 
 MINUTE, HOUR = 60, 3600
 # Seconds before the second try, the third and so on; after as many the text is given up.
