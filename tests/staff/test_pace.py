@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from messaging import outbox
 from messaging.models import Message, SenderAccount
+from messaging.sending.pace import IN_LINE
 from messaging.states import MessageKind
 from tests.clinics import Clinic
 from tests.staff.conftest import SignIn
@@ -43,7 +44,9 @@ def in_line(clinic: Clinic) -> Message:
             dedupe_key="in-line", expires_at=timezone.now() + timedelta(days=1),
         )  # fmt: skip
         place = timezone.now() + timedelta(hours=2)
-        Message.objects.filter(dedupe_key="in-line").update(slot_at=place, next_attempt_at=place)
+        Message.objects.filter(dedupe_key="in-line").update(
+            slot_at=place, next_attempt_at=place, last_error=IN_LINE
+        )
         found: Message = Message.objects.get(dedupe_key="in-line")
     return found
 
