@@ -49,6 +49,7 @@ def values(clinic: dict[str, Any], service_id: str) -> dict[str, str]:
         "body": "'Elm Street Clinic: you are booked for Monday 23 November 2026 at 9:00 AM. Code KTMBRX. "
         "https://voxanne.example.com/a/AZqKhbHRdJyk5nF1Vb0O2wAAAAAAAAAAAAA Reply STOP to opt out.'::text",
         "encoding": "'GSM-7'::text", "segments": "2", "expires_at": START, "not_before": "NULL::timestamptz",
+        "consent": "'phone_call'::text", "template_values": "'{}'::text", "window_since": "now() - interval '1 day'",
     }  # fmt: skip
 
 
