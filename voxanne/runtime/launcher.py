@@ -32,7 +32,7 @@ READY_PAUSE_SECONDS = 0.1
 WATCH_PAUSE_SECONDS = 0.5
 # Idle web threads are kept, and with them their database connections.
 WEB = (
-    "granian --interface wsgi --no-ws --workers 2 --blocking-threads 4 --blocking-threads-idle-timeout 600 "
+    "granian --interface wsgi --no-ws --workers 2 --blocking-threads 2 --blocking-threads-idle-timeout 600 "
     "--respawn-failed-workers --workers-kill-timeout 15 --log-level warning voxanne.wsgi:application"
 )
 # Small messages only: their compression would cost more memory than it saves traffic.
