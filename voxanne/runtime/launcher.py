@@ -30,9 +30,10 @@ from voxanne.runtime.store import make_data_folder
 READY_SECONDS = 60.0
 READY_PAUSE_SECONDS = 0.1
 WATCH_PAUSE_SECONDS = 0.5
-# Idle web threads are kept, and with them their database connections.
+# Idle web threads are kept, and with them their database connections. On two cores, more threads than these answer
+# fewer callers, for they wait for each other's turn in Python.
 WEB = (
-    "granian --interface wsgi --no-ws --workers 2 --blocking-threads 2 --blocking-threads-idle-timeout 600 "
+    "granian --interface wsgi --no-ws --workers 2 --blocking-threads 3 --blocking-threads-idle-timeout 600 "
     "--respawn-failed-workers --workers-kill-timeout 15 --log-level warning voxanne.wsgi:application"
 )
 # Small messages only: their compression would cost more memory than it saves traffic.
