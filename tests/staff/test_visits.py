@@ -39,7 +39,7 @@ def form_for(clinic: Clinic, **changes: Any) -> dict[str, Any]:
 
 def visits(clinic: Clinic) -> list[Appointment]:
     with org_scope(clinic.id):
-        return list(Appointment.objects.order_by("created_at").select_related("contact"))
+        return list(Appointment.objects.order_by("created_at", "pk").select_related("contact"))
 
 
 def booked(clinic: Clinic, at: time = time(10)) -> Appointment:
