@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from itertools import islice, product
 
@@ -24,6 +25,14 @@ def book_texts(stack: Stack, number: int) -> list[Answer]:
     if refused:
         raise RuntimeFault(f"{len(refused)} of {number} bookings were not granted: {refused[0]}")
     return answers
+
+
+def all_ended(stack: Stack, mark: datetime, ended: frozenset[str]) -> bool:
+    """Whether every text written since ``mark`` is in one of these states, those ``sent`` only where Twilio told of no
+    receipt. Looks a moment later each time, for whoever waits for it."""
+    time.sleep(0.2)
+    states = evidence.states_since(stack, mark)
+    return set(states) <= ended and states["sent"] <= stack.sandbox.struck("no_receipts")
 
 
 def copies_on_phones(stack: Stack, mark: datetime) -> list[int]:

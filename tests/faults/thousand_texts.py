@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from tests.faults import evidence
 from tests.faults.killing import kill_mid_send, naive_sweeper, queue_again, words
 from tests.faults.rows import Row
 from tests.faults.stack import GAP_SECONDS, LEASE_SECONDS, Stack
-from tests.faults.texts import book_texts, copies_on_phones
+from tests.faults.texts import all_ended, book_texts, copies_on_phones
 
 NAME = "thousand-texts"
 TEXTS, TEXTS_OF_CONTROL = 1_000, 60
@@ -29,7 +27,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 LOST, SILENT = 0.15, 0.15
 # An open circuit keeps texts back for half a minute at a time.
 SETTLED_SECONDS = 420.0
-ENDED = {"delivered", "sent", "dead_letter", "suppressed", "expired", "canceled"}
+ENDED = frozenset({"delivered", "sent", "dead_letter", "suppressed", "expired", "canceled"})
 TRIES = """
 SELECT count(*) FROM delivery_attempts a JOIN sms_delivery_log m ON m.id = a.message_id WHERE m.created_at >= %(mark)s
 """
@@ -43,7 +41,9 @@ def run(stack: Stack) -> Row:
     with _bad_twilio(stack, lost=LOST, silent=SILENT):
         in_flight = [kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
-        seconds = stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
+        seconds = stack.until(
+            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS
+        )
         struck = {
             kind: stack.sandbox.struck(kind) for kind in (*REFUSED, "accepted_then_lost", "no_receipts")
         }
@@ -77,7 +77,7 @@ def control(stack: Stack) -> Row:
         queue_again(stack, nobody_sends=True)
         with naive_sweeper():
             stack.restart("worker")
-            stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
+            stack.until("every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS)
     phones = copies_on_phones(stack, mark)
     figures = (
         f"no lease, no reconciliation: {TEXTS_OF_CONTROL} texts, one worker killed with {in_flight} in flight: "
@@ -100,9 +100,3 @@ def _bad_twilio(stack: Stack, *, lost: float, silent: float) -> Iterator[None]:
         yield
     finally:
         sandbox.clear_faults()
-
-
-def _all_ended(stack: Stack, mark: datetime) -> bool:
-    time.sleep(0.2)
-    states = evidence.states_since(stack, mark)
-    return set(states) <= ENDED and states["sent"] <= stack.sandbox.struck("no_receipts")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from tests.faults import evidence
 from tests.faults.killing import ANSWER_DELAY, kill_mid_send, naive_sweeper, queue_again, words
 from tests.faults.rows import Row
 from tests.faults.stack import COOL_DOWN_SECONDS, GAP_SECONDS, LEASE_SECONDS, Stack
-from tests.faults.texts import book_texts, copies_on_phones
+from tests.faults.texts import all_ended, book_texts, copies_on_phones
 
 NAME = "worker-killed"
 TEXTS, TEXTS_OF_CONTROL = 400, 40
 KILLS = 3
 # Lost answers open the clinic's circuit again and again: each time what waits rests for a cool-down.
 SETTLED_SECONDS = 240.0
-ENDED = {"delivered", "dead_letter", "sent"}
+ENDED = frozenset({"delivered", "dead_letter", "sent"})
 
 
 def run(stack: Stack) -> Row:
@@ -28,7 +26,9 @@ def run(stack: Stack) -> Row:
         book_texts(stack, TEXTS)
         in_flight = [kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
-        seconds = stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
+        seconds = stack.until(
+            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS
+        )
         without_receipts = stack.sandbox.struck("no_receipts")
         lost, reset = (stack.sandbox.struck(kind) for kind in ("accepted_then_lost", "connection_reset"))
     phones = copies_on_phones(stack, mark)
@@ -55,7 +55,7 @@ def control(stack: Stack) -> Row:
         queue_again(stack, nobody_sends=True)
         with naive_sweeper():
             stack.restart("worker")
-            stack.until("every text has its end", lambda: _all_ended(stack, mark), SETTLED_SECONDS)
+            stack.until("every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS)
     phones = copies_on_phones(stack, mark)
     doubled = sum(copies > 1 for copies in phones)
     figures = (
@@ -80,9 +80,3 @@ def _lossy_twilio(stack: Stack, *, lost: float, silent: float) -> Iterator[None]
         yield
     finally:
         sandbox.clear_faults()
-
-
-def _all_ended(stack: Stack, mark: datetime) -> bool:
-    time.sleep(0.2)
-    states = evidence.states_since(stack, mark)
-    return set(states) <= ENDED and states["sent"] <= stack.sandbox.struck("no_receipts")
