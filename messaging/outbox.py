@@ -136,8 +136,14 @@ def enqueue(
         return Enqueued("skipped", None)
     # What can wait is found by the next sweep, for one clinic's thousands would stand before another's confirmation.
     if row[0] == MessageState.QUEUED and not_before is None and priority == 0:
-        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id, most_a_second=MOST_HINTS_A_SECOND)
+        wake(org_id, message_id)
     return Enqueued(row[0], message_id)
+
+
+def wake(org_id: UUID, message_id: UUID, countdown: float = 0.0) -> None:
+    """Wakes a worker for a queued text, ``countdown`` seconds after the current transaction commits; where a clinic's
+    texts come in crowds, the drainers that serve the clinics in turn."""
+    hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id, countdown, most_a_second=MOST_HINTS_A_SECOND)
 
 
 def cancel_about(org_id: UUID, about: str) -> int:

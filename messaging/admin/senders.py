@@ -19,7 +19,7 @@ from messaging.models import SenderAccount
 from messaging.senders import ANOTHERS_NUMBER, ANOTHERS_SERVICE, is_anothers_number
 from messaging.sending import pauses
 from messaging.sending.pace import granted_to, line_up_anew
-from messaging.undelivered.dead_letters import Redriven, redrive
+from messaging.undelivered.dead_letters import redrive_many
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
@@ -30,6 +30,7 @@ from voxanne.staff.forms import SecretsForm
 from voxanne.staff.rows import RowButton, buttons
 from voxanne.staff.start import Figure, add_figure
 from voxanne.tenancy.models import Organization
+from voxanne.tenancy.scope import org_scope
 
 SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 MAY_PAUSE = "messaging.pause_senderaccount"
@@ -164,7 +165,10 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         record_act(request, sender, "sender.resume", given["reason"])
         lost = pauses.given_up_for_it(sender.org_id, since) if given["redrive"] and since else []
         actor = people.person(request)
-        again = sum(redrive(pk, given["reason"], actor=actor) is Redriven.DONE for pk in lost)
+        with org_scope(sender.org_id):
+            again = redrive_many(
+                sender.org_id, lost, reason=given["reason"], actor_id=actor.pk if actor else None
+            )
         return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -10,11 +10,10 @@ from enum import StrEnum
 from django.utils import timezone
 
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.outbox import wake
 from messaging.sending.priorities import as_it_was
 from messaging.states import MessageState
 from messaging.undelivered.dead_letters import is_in_doubt
-from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move
 from voxanne.tenancy.models import AuditEntry, User
@@ -50,10 +49,11 @@ def send_again(message: Message, *, reason: str, actor: User | None) -> Decided:
         "lost_leases": 0,
         "error_code": None,
         "sent_at": None,
+        "receipt_asked_at": None,
         "priority": as_it_was(message),
     }
     queued = Settlement(MessageState.QUEUED, uses_attempt=False, columns=fresh)
-    again = queued.also(lambda: hint_on_commit(SMS_WORK, SMS_QUEUE, message.org_id, message.pk))
+    again = queued.also(lambda: wake(message.org_id, message.pk))
     return _decide(message, again, "message.send_again", reason, actor)
 
 

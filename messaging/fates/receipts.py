@@ -14,12 +14,11 @@ from django.utils import timezone
 from messaging.fates import resending
 from messaging.manners import consent
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.outbox import wake
 from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio import outcomes
 from messaging.sending import pauses, tries, whatsapp
 from messaging.states import MessageState
-from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move
 from voxanne.model_rows import columns_of, instance_of
@@ -166,7 +165,7 @@ def _once_more(
     if wait > LONGEST_HINT:
         return again
     countdown = wait.total_seconds()
-    return again.also(partial(hint_on_commit, SMS_WORK, SMS_QUEUE, message.org_id, message.pk, countdown))
+    return again.also(partial(wake, message.org_id, message.pk, countdown))
 
 
 def _pause_for(message: Message, code: int | None) -> None:

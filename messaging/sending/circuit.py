@@ -148,7 +148,9 @@ def refused_probe(
     """How a text goes back whose try only found out that the service still fails: as one that an open circuit refuses,
     without an attempt. A long outage would else use up, probe by probe, the few texts of a small clinic. None where the
     try was none of these."""
-    if decision is None or not decision.probes or answer.outcome is not TryOutcome.REFUSED_FOR_NOW:
+    if decision is None or not decision.probes or not answer.outage:
+        return None
+    if answer.outcome is not TryOutcome.REFUSED_FOR_NOW:
         return None
     wait = timedelta(seconds=max(COOL_DOWN_SECONDS, answer.retry_after or 0) + random.uniform(0, MOST_SPREAD))  # noqa: S311
     if timezone.now() + wait >= message.expires_at:

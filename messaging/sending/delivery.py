@@ -20,7 +20,7 @@ from messaging.channels import Channel, address
 from messaging.fates.reconciliation import resolve
 from messaging.manners import consent, lifetimes, rehearsal
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.outbox import MOST_HINTS_A_SECOND, SMS_QUEUE, SMS_WORK
 from messaging.providers.answers import Answer, Content, TryOutcome
 from messaging.providers.twilio import client as twilio
 from messaging.senders import account_at
@@ -44,13 +44,14 @@ CALLBACK_OVERRIDES = "#rc=3&rp=all"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the claim's transaction found: the account to send from, the try's row, until when Twilio may send, and what
-    WhatsApp is to say in place of the message's own words; ``decision`` is the breaker's leave to try, which wants to
-    know how it went."""
+    """What the claim's transaction found: the account to send from, the try's row, until when Twilio may send, the
+    clinic's number for texts, and what WhatsApp is to say in place of the message's own words; ``decision`` is the
+    breaker's leave to try, which wants to know how it went."""
 
     account: twilio.Account
     try_id: UUID
     good_until: datetime
+    text_sender: str = ""
     content: Content | None = None
     decision: Decision | None = None
 
@@ -88,7 +89,7 @@ def _prepared(
     by_whatsapp = message.channel == Channel.WHATSAPP
     words = words_now(message, begun.clinic, now) if by_whatsapp else OWN_WORDS
     if words is None:
-        return whatsapp.instead(message)
+        return whatsapp.instead(message, begun.text_sender)
     held_back = gates.held_by_gate(message, begun.clinic, now, undecided)
     if held_back is not None:
         return held_back
@@ -97,7 +98,7 @@ def _prepared(
         message.first_attempted_at = now
         tell_of_first_try(message, now)
     good_until = lifetimes.good_until(message, begun.clinic, now)
-    return Prepared(account_at(begun.clinic), begun.id, good_until, words.content)
+    return Prepared(account_at(begun.clinic), begun.id, good_until, begun.text_sender, words.content)
 
 
 def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
@@ -116,9 +117,8 @@ def deliver(message: Message, prepared: Prepared | Settlement) -> Settlement:
     circuit.tell(message, prepared.decision, answer)
     metrics.count_attempt(answer.outcome.value)
     tried = Tried(message, prepared.try_id, answer)
-    return circuit.refused_probe(message, prepared.decision, answer, tried) or settlement_of(
-        message, answer, tried
-    )
+    refused = circuit.refused_probe(message, prepared.decision, answer, tried)
+    return refused or settlement_of(message, answer, tried, prepared.text_sender)
 
 
 def status_callback_url(message_id: UUID) -> str:
@@ -178,10 +178,13 @@ def settle_late(message: Message, settlement: Settlement) -> None:
         logger.warning("sid_held_by_its_twin", id=str(message.pk))
 
 
-def settlement_of(message: Message, answer: Answer, record: Callable[[], None] | None = None) -> Settlement:
-    """The state that one try's answer leads to."""
+def settlement_of(
+    message: Message, answer: Answer, record: Callable[[], None] | None = None, text_sender: str = ""
+) -> Settlement:
+    """The state that one try's answer leads to; ``text_sender`` is the clinic's number for what goes on by SMS."""
     now = timezone.now()
-    by_text = whatsapp.after_answer(message, answer, tries_left=message.attempts < len(RETRY_WAITS))
+    tries_left = message.attempts < len(RETRY_WAITS)
+    by_text = whatsapp.after_answer(message, answer, tries_left=tries_left, text_sender=text_sender)
     if by_text is not None:
         return replace(by_text, record=record)
     match answer.outcome:
@@ -228,4 +231,5 @@ SMS_DELIVERY = WorkKind(
     lane="priority",
     prepare_all=_asking,
     gives_way=0.7,
+    most_hints_a_second=MOST_HINTS_A_SECOND,
 )

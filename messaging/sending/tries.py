@@ -49,7 +49,7 @@ WITH clinic AS (
     UPDATE sms_delivery_log SET first_attempted_at = %(now)s
     WHERE org_id = %(org)s AND id = ANY(ARRAY(SELECT message_id FROM begun)) AND first_attempted_at IS NULL
 )
-SELECT wanted.message, clinic.plan_version, wanted.opted_out, clinic.paused, begun.id
+SELECT wanted.message, clinic.plan_version, wanted.opted_out, clinic.paused, begun.id, coalesce(clinic.number, '')
 FROM clinic, wanted LEFT JOIN begun ON begun.id = wanted.id
 """,
     binary=True,
@@ -73,12 +73,14 @@ WHERE org_id = %(org)s AND message_id = %(message)s AND provider_sid = %(sid)s
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A try's row, and the clinic at the version of its plan. ``id`` is None, and nothing was written, where the text
-    may not go out: the person opted out (the newest line of the ledger decides), or ``paused`` says why none does."""
+    may not go out: the person opted out (the newest line of the ledger decides), or ``paused`` says why none does.
+    ``text_sender``: the clinic's number for texts, blank where it has none."""
 
     id: UUID | None
     clinic: ClinicKey
     opted_out: bool
     paused: str
+    text_sender: str
 
 
 def begin(messages: Sequence[Message]) -> list[Begun]:
@@ -93,8 +95,8 @@ def begin(messages: Sequence[Message]) -> list[Begun]:
         "requests": [copy_of_request(message) for message in messages],
     }  # fmt: skip
     begun = {
-        message_id: Begun(try_id, ClinicKey(org_id, plan_version), opted_out, paused)
-        for message_id, plan_version, opted_out, paused, try_id in BEGIN.rows(values)
+        message_id: Begun(try_id, ClinicKey(org_id, plan_version), opted_out, paused, text_sender)
+        for message_id, plan_version, opted_out, paused, try_id, text_sender in BEGIN.rows(values)
     }
     return [begun[message.pk] for message in messages]
 

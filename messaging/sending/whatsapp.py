@@ -15,14 +15,13 @@ from django.utils import timezone
 
 from messaging.channels import Channel
 from messaging.models import Contact, Message, SenderAccount
-from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.outbox import wake
 from messaging.providers.answers import Answer, TryOutcome
 from messaging.providers.twilio.codes import CODES, spoken_reason
 from messaging.sending import tries
 from messaging.states import MessageState
 from messaging.words.segments import measure
 from monitoring.alerts import Severity, alert
-from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -47,11 +46,14 @@ NO_WORDS = (
 )
 
 
-def after_answer(message: Message, answer: Answer, *, tries_left: bool) -> Settlement | None:
-    """How a text goes on by SMS that WhatsApp refused; None where it goes the way of every text."""
+def after_answer(
+    message: Message, answer: Answer, *, tries_left: bool, text_sender: str
+) -> Settlement | None:
+    """How a text goes on by SMS that WhatsApp refused, from ``text_sender``; None where it goes the way of every text.
+    Asks the database nothing: whoever sends has no connection."""
     if message.channel != Channel.WHATSAPP or not _was_refused(answer, tries_left):
         return None
-    return by_text(message, _said(answer.error_code))
+    return by_text(message, _said(answer.error_code), text_sender)
 
 
 def _was_refused(answer: Answer, tries_left: bool) -> bool:
@@ -67,21 +69,18 @@ def after_receipt(message: Message, sid: str, code: int | None) -> Settlement | 
     """The same where a receipt (or Twilio's list) says `undelivered` or `failed` with ``code`` of the text ``sid``."""
     if message.channel != Channel.WHATSAPP or code not in NOT_DELIVERED or message.state not in UNDER_WAY:
         return None
-    settlement = by_text(message, _said(code))
+    settlement = by_text(message, _said(code), _text_sender(message.org_id))
     if settlement is None:
         return None
-    waking = partial(hint_on_commit, SMS_WORK, SMS_QUEUE, message.org_id, message.pk)
+    waking = partial(wake, message.org_id, message.pk)
     told = partial(tries.note_fate, message, sid, code, spoken_reason(code))
     return settlement.also(partial(note_fault, message, code)).also(told).also(waking)
 
 
-def by_text(message: Message, reason: str) -> Settlement | None:
-    """The row as it waits to go by SMS, with tries of its own, the first of which counts as a text's first does: by
-    WhatsApp it used nothing of the month's segments. None once its time is over, or without a sender."""
-    if message.expires_at <= timezone.now():
-        return None
-    number = _text_sender(message.org_id)
-    if not number:
+def by_text(message: Message, reason: str, number: str) -> Settlement | None:
+    """The row as it waits to go by SMS from ``number``, with tries of its own, the first of which counts as a text's
+    first does: by WhatsApp it used nothing of the month's segments. None once its time is over, or without a sender."""
+    if message.expires_at <= timezone.now() or not number:
         return None
     size = measure(message.body)
     columns = {
@@ -91,9 +90,9 @@ def by_text(message: Message, reason: str) -> Settlement | None:
     return Settlement(MessageState.QUEUED, error=reason, uses_attempt=False, columns=columns)
 
 
-def instead(message: Message) -> Settlement:
+def instead(message: Message, text_sender: str) -> Settlement:
     """Where a claimed text goes that has no words on WhatsApp now."""
-    by_sms = by_text(message, NO_WORDS)
+    by_sms = by_text(message, NO_WORDS, text_sender)
     return by_sms or Settlement(MessageState.DEAD_LETTER, error=NO_WORDS, uses_attempt=False)
 
 

@@ -12,11 +12,10 @@ from django.utils import timezone
 
 from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message
-from messaging.outbox import SMS_QUEUE, SMS_WORK
+from messaging.outbox import wake
 from messaging.sending.priorities import BEHIND, as_it_was
 from messaging.states import MessageState
 from voxanne.durable import work
-from voxanne.durable.hints import hint_on_commit
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
 from voxanne.tenancy.models import AuditEntry, User
@@ -71,7 +70,7 @@ def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) ->
         if not work.redrive(Message, org_id, message_id, {**FRESH, "priority": as_it_was(message)}):
             return Redriven.NOT_DEAD
         _record(message, "message.redrive", reason, actor)
-        hint_on_commit(SMS_WORK, SMS_QUEUE, org_id, message_id)
+        wake(org_id, message_id)
     return Redriven.DONE
 
 

@@ -13,16 +13,11 @@ from monitoring.errors import error_response
 from telephony.never_dead import last_known, unheard_calls
 from telephony.never_dead.last_known import LastKnown
 from telephony.twilio import form, voice_answers
-from telephony.twilio.signature import is_signed
+from telephony.twilio.signature import signed_by
 
 
 def forbidden() -> HttpResponse:
     return error_response(403, "forbidden", "The signature does not fit.")
-
-
-def signed_by(request: HttpRequest, account_sid: str, auth_token: str) -> bool:
-    """Whether the request names this account and is signed by it."""
-    return form.account_sid(request) == account_sid and is_signed(request, auth_token)
 
 
 def answer_call(request: HttpRequest, *, dial_is_over: bool) -> HttpResponse:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging.fates.receipts import Receipt, apply_receipt
-from messaging.senders import account_at
 from monitoring.errors import error_response
-from telephony.twilio.signature import is_signed
+from telephony.twilio.accounts import is_from_account_of
 from telephony.vapi.payload import text
 from telephony.webhooks.database_faults import answer_to
-from voxanne.encryption import UnreadableCredential
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey
-
-logger = structlog.get_logger(__name__)
 
 OF_MESSAGE = Statement("SELECT org_id, plan_version FROM clinic_of_message(%s::uuid)")
 OF_SID = Statement("SELECT org_id, plan_version, message_id FROM message_of_sid(%s::text)")
@@ -32,7 +27,7 @@ def message_status(request: HttpRequest, message_id: UUID) -> HttpResponse:
     """204 for every receipt that is rightly signed, also one that says nothing new: Twilio need not repeat it."""
     try:
         clinic = OF_MESSAGE.row([message_id])
-        if clinic is None or not _is_signed_for(request, key := ClinicKey(*clinic)):
+        if clinic is None or not is_from_account_of(request, key := ClinicKey(*clinic)):
             return _refused()
         return _apply(request, key, message_id)
     except DatabaseError as error:
@@ -46,26 +41,11 @@ def message_status_by_sid(request: HttpRequest) -> HttpResponse:
     that SID too, for its own account signs whatever it likes: the receipt is for the one whose account signed it."""
     try:
         rows = OF_SID.rows([text(request.POST.get("MessageSid"), 40)])
-        signed = [(key, pk) for *clinic, pk in rows if _may_be_signed_for(request, key := ClinicKey(*clinic))]
+        signed = [(key, pk) for *clinic, pk in rows if is_from_account_of(request, key := ClinicKey(*clinic))]
         # Of two clinics that send by one account nobody can tell whose it is.
         return _apply(request, *signed[0]) if len(signed) == 1 else _refused()
     except DatabaseError as error:
         return answer_to(error)
-
-
-def _is_signed_for(request: HttpRequest, clinic: ClinicKey) -> bool:
-    """Whether the clinic's account is the one that the receipt names, and signed it."""
-    account = account_at(clinic)
-    return request.POST.get("AccountSid") == account.sid and is_signed(request, account.auth_token)
-
-
-def _may_be_signed_for(request: HttpRequest, clinic: ClinicKey) -> bool:
-    """The same, where credentials that cannot be read, such as another clinic's, are to stand in nobody's way."""
-    try:
-        return _is_signed_for(request, clinic)
-    except UnreadableCredential:
-        logger.exception("receipt_not_checked", org_id=str(clinic.org_id))
-        return False
 
 
 def _refused() -> HttpResponse:

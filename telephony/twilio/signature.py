@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from twilio.request_validator import RequestValidator
 
+from telephony.twilio import form
+
 
 def is_signed(request: HttpRequest, auth_token: str) -> bool:
     """Whether Twilio signed this form with ``auth_token``; False for anything that cannot be checked."""
@@ -20,3 +22,8 @@ def is_signed(request: HttpRequest, auth_token: str) -> bool:
         return bool(RequestValidator(auth_token).validate(url, request.POST, signature))
     except (TypeError, ValueError, IndexError, AttributeError):
         return False
+
+
+def signed_by(request: HttpRequest, account_sid: str, auth_token: str) -> bool:
+    """Whether the request names this account and is signed by it."""
+    return form.account_sid(request) == account_sid and is_signed(request, auth_token)

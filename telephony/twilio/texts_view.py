@@ -12,11 +12,10 @@ from django.views.decorators.http import require_POST
 from messaging.channels import parted
 from messaging.conversation import media
 from messaging.inbound import Received, clinic_texted_at
-from messaging.senders import account_at
 from monitoring import metrics
 from monitoring.errors import error_response
+from telephony.twilio.accounts import is_from_account_of
 from telephony.twilio.received_texts import arrival_of
-from telephony.twilio.signature import is_signed
 from telephony.vapi.payload import text
 from telephony.webhooks import ledger
 from telephony.webhooks.database_faults import answer_to
@@ -61,9 +60,7 @@ def incoming_text(request: HttpRequest) -> HttpResponse:
     try:
         # A messaging service may have numbers that nobody told us of.
         clinic = clinic_texted_at(texted_at) or clinic_texted_at(received.service)
-        account = account_at(clinic) if clinic else None
-        owned = account is not None and request.POST.get("AccountSid") == account.sid
-        if not owned or account is None or clinic is None or not is_signed(request, account.auth_token):
+        if clinic is None or not is_from_account_of(request, clinic):
             return error_response(403, "forbidden", "The signature does not fit.")
         if not received.sid or not received.sender:
             return error_response(400, "invalid_request", "A text has a MessageSid and a From.")

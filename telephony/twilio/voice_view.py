@@ -27,7 +27,8 @@ from telephony.missed_calls.settling import Outcome, Path
 from telephony.models import ActiveCall
 from telephony.never_dead.line_keeping import refresh_where_it_changed
 from telephony.twilio import away, form, voice_answers
-from telephony.twilio.away import forbidden, signed_by
+from telephony.twilio.away import forbidden
+from telephony.twilio.signature import signed_by
 from telephony.webhooks.database_faults import answer_to
 from voxanne.statements import Statement
 from voxanne.tenancy.plan_cache import ClinicKey

@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from messaging.models import Message
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.durable.kinds import SENT, fresh, text, texting
-from voxanne.durable import pump, registry, tasks, together
+from voxanne.durable import coming_back, pump, registry, tasks, together
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind
 from voxanne.tenancy.scope import org_scope
@@ -158,9 +158,24 @@ def test_a_database_that_fails_at_a_claim_costs_no_answer_that_is_under_way(
         assert set(Message.objects.values_list("state", flat=True)) == {MessageState.SENT}
 
 
+def test_a_hand_keeps_no_connection(elm: Clinic) -> None:
+    """Hands live as long as their process, and the pool has few connections."""
+    used: list[Any] = []
+
+    def perform(row: Message, prepared: Any) -> Settlement:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        used.append(connections["default"])
+        return SENT
+
+    text(elm)
+    assert pump.pump(laned(perform), 5) == 1
+    assert [wrapper.connection for wrapper in used] == [None]
+
+
 def test_what_was_tried_and_waits_shortly_is_hinted_at(elm: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     hinted: list[Any] = []
-    monkeypatch.setattr(pump, "offer", hinted.append)
+    monkeypatch.setattr(coming_back, "offer", hinted.append)
     again = Settlement(MessageState.QUEUED, wait=timedelta(seconds=2))
     message = text(elm)
     pump.pump(laned(lambda *_: again), 0.3)

@@ -16,7 +16,7 @@ from messaging.models import Message
 from messaging.states import MessageState
 from tests.clinics import Clinic
 from tests.durable.kinds import DONE, SENT, fresh, push, taken, text, texting, writing
-from voxanne.durable import registry, tasks, work
+from voxanne.durable import coming_back, registry, tasks, work
 from voxanne.durable.hints import Hint
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import WorkKind
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def hinted(monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
     hints: list[Hint] = []
-    monkeypatch.setattr(tasks, "offer", hints.append)
+    monkeypatch.setattr(coming_back, "offer", hints.append)
     return hints
 
 

@@ -184,6 +184,15 @@ def test_a_probe_that_fails_opens_the_circuit_again(cooled: Desk) -> None:
     assert state_of(cooled) is CircuitState.OPEN
 
 
+def test_a_probe_that_is_answered_is_a_try_like_others(cooled: Desk) -> None:
+    """Twilio lives and is busy with this number: that it may be asked again is known, and an attempt is used."""
+    cooled.sandbox.fault("refused_permanent", code=21611)
+    message = cooled.write()
+    cooled.send(message)
+    assert state_of(cooled) is CircuitState.CLOSED
+    assert (cooled.now(message).state, cooled.now(message).attempts) == (MessageState.QUEUED, 1)
+
+
 def test_while_one_probes_the_others_wait_a_moment(cooled: Desk) -> None:
     probing, other = cooled.write(), cooled.write("Another.")
     claimed = work.claim(SMS_DELIVERY, cooled.clinic.id, probing.pk)

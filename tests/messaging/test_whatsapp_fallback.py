@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from messaging.manners import consent
@@ -264,6 +266,19 @@ def test_no_text_follows_where_the_fate_is_open_or_the_person_said_no(wa: Desk, 
     assert ended.state in {MessageState.DEAD_LETTER, MessageState.SUPPRESSED} | tried_there_again
     assert is_by(ended) == "whatsapp"
     assert work.claim(SMS_DELIVERY, wa.clinic.id, message.pk) is None
+
+
+def test_going_on_by_text_after_a_refusal_asks_the_database_nothing(wa: Desk) -> None:
+    """Whoever sends has no connection of its own: the clinic's number came with the claim."""
+    message = wa.write()
+    wa.sandbox.fault("refused_permanent", code=63024)
+    claimed = work.claim(SMS_DELIVERY, wa.clinic.id, message.pk)
+    assert claimed is not None
+    with CaptureQueriesContext(connection) as asked:
+        settlement = SMS_DELIVERY.perform(claimed.row, claimed.prepared)
+    assert settlement.columns["channel"] == "sms"
+    assert settlement.columns["sender"] == wa.clinic.number
+    assert asked.captured_queries == []
 
 
 def test_a_receipt_that_overtakes_the_answer_leads_to_one_text(wa: Desk) -> None:

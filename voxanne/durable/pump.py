@@ -17,12 +17,12 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from voxanne.durable import together, work
 from voxanne.durable.callers import give_way
-from voxanne.durable.hints import Hint, offer
+from voxanne.durable.coming_back import hint_again
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.turns import Turns
 from voxanne.durable.work import Claimed, WorkKind
@@ -35,7 +35,6 @@ HANDS = 64
 MOST_A_TURN = 8
 REST_SECONDS = 0.1
 SHORT_REST_SECONDS = 0.01
-LONGEST_COUNTDOWN = 20.0
 
 _pumps: dict[str, Pump] = {}
 _starting = threading.Lock()
@@ -130,6 +129,8 @@ class Pump:
         except Exception as error:
             logger.exception("work_left_to_its_lease", kind=self._kind.name, error=type(error).__name__)
         finally:
+            # A hand lives as long as its process. Whatever it borrowed all the same, the pool has few of.
+            connections.close_all()
             self._landed.put((claimed, settlement))
 
     def _settle(self, *, wait: bool) -> int:
@@ -143,7 +144,7 @@ class Pump:
             self._give_up(error)
             return 0
         for row, settlement in landed:
-            self._hint(row, settlement)
+            hint_again(self._kind, row, settlement)
         return len(landed)
 
     def _back(self, *, wait: bool) -> Iterator[tuple[Claimed[Any], Settlement | None]]:
@@ -154,11 +155,6 @@ class Pump:
                 yield self._landed.get(timeout=REST_SECONDS)
             while True:
                 yield self._landed.get_nowait()
-
-    def _hint(self, row: Any, settlement: Settlement) -> None:
-        wait = settlement.wait.total_seconds()
-        if settlement.state == self._kind.model.lifecycle.waiting and wait <= LONGEST_COUNTDOWN:
-            offer(Hint(self._kind.name, self._kind.queue, row.org_id, row.pk, countdown=wait))
 
     def _rest(self) -> bool:
         """Waits a moment for rows that will be due while there is time; False where there are none."""

@@ -12,7 +12,7 @@ from celery import current_app, shared_task
 
 from voxanne.durable import resolving, work
 from voxanne.durable.callers import give_way
-from voxanne.durable.hints import Hint, offer
+from voxanne.durable.coming_back import hint_again
 from voxanne.durable.pump import pump
 from voxanne.durable.registry import all_kinds, kind_named
 from voxanne.durable.work import WorkKind
@@ -26,8 +26,6 @@ MOST_DRAINERS = 16
 # One a process is at work, whatever the number; of several processes some are to hear of it.
 MOST_PUMPS = 4
 SWEEP_EXPIRES_SECONDS = 30
-# Later work waits for the sweeper: a long countdown would be delivered twice by the broker.
-LONGEST_COUNTDOWN = 20.0
 
 
 @shared_task(name="voxanne.durable.tasks.work_off")
@@ -52,11 +50,8 @@ def work_off(kind_name: str, rows: Sequence[tuple[str, str]]) -> None:
 
 def _work(kind: WorkKind[Any], claimed: work.Claimed[Any]) -> None:
     settlement = work.perform(kind, claimed)
-    if settlement is None:
-        return
-    wait = settlement.wait.total_seconds()
-    if settlement.state == kind.model.lifecycle.waiting and wait <= LONGEST_COUNTDOWN:
-        offer(Hint(kind.name, kind.queue, claimed.row.org_id, claimed.row.pk, countdown=wait))
+    if settlement is not None:
+        hint_again(kind, claimed.row, settlement)
 
 
 @shared_task(name="voxanne.durable.tasks.drain", acks_late=False)

@@ -50,7 +50,8 @@ class WorkKind(Generic[Work]):
     ``overtaken`` hears of a settlement whose claim was lost meanwhile, in the same transaction: the row is
     somebody else's, but what the late worker did or learnt may matter to it.
     ``let_go`` hears of a row whose lease ran out before its work began, with what ``prepare`` took up for it.
-    ``gives_way`` is how many seconds a row may wait while callers on this machine are being answered.
+    ``gives_way`` is how many seconds a claim may wait while callers on this machine are being answered.
+    ``most_hints_a_second`` bounds how many of one clinic's rows are named to the broker; 0 sets no bound (hints.py).
     ``lane`` names the column that goes before the waiting, lowest first. A kind that has one is worked off by a pump
     (``pump.py``): several rows at a time, the clinics taking turns in each lane. ``prepare_all`` then does for rows of
     one clinic what ``prepare`` does for one; a Settlement among its results says that there is nothing to perform.
@@ -67,6 +68,7 @@ class WorkKind(Generic[Work]):
     overtaken: Callable[[Work, Settlement], None] | None = None
     let_go: Callable[[Work, Any], None] | None = None
     gives_way: float = 0.0
+    most_hints_a_second: int = 0
     lane: str = ""
     prepare_all: Callable[[list[Work]], list[Any]] | None = None
 
