@@ -171,4 +171,5 @@ BULK_ACT = WorkKind(
     perform=step,
     lease=timedelta(seconds=60),
     queue=BULK_QUEUE,
+    threads=1,
 )

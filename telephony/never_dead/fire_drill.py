@@ -234,4 +234,5 @@ FIRE_DRILL: WorkKind[FireDrill] = WorkKind(
     perform=perform,
     lease=timedelta(minutes=3),
     queue=DRILL_QUEUE,
+    threads=2,
 )

@@ -217,5 +217,6 @@ RECORDING = WorkKind(
     lease=LEASE,
     queue=RECORDING_QUEUE,
     gives_way=2.0,
+    threads=2,
     overtaken=overtaken,
 )

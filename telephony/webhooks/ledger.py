@@ -176,6 +176,8 @@ WEBHOOK = WorkKind(
     lease=timedelta(seconds=30),
     queue=WEBHOOK_QUEUE,
     gives_way=1.0,
+    # It waits for the database alone: more of them would only wait for each other.
+    threads=3,
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import structlog
 from celery import current_app, shared_task
 
 from voxanne.durable import resolving, work
+from voxanne.durable.bulkhead import Bulkhead, bulkhead_of
 from voxanne.durable.callers import give_way
 from voxanne.durable.coming_back import hint_again
 from voxanne.durable.pump import pump
@@ -21,7 +23,7 @@ logger = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 5.0
 ROWS_A_DRAINER = 3
-# Half of the worker's threads: a full queue of texts leaves room for a call's commands.
+# As many as threads of a few processes; one that finds no place for it is gone at once.
 MOST_DRAINERS = 16
 # One a process is at work, whatever the number; of several processes some are to hear of it.
 MOST_PUMPS = 4
@@ -32,9 +34,41 @@ SWEEP_EXPIRES_SECONDS = 30
 def work_off(kind_name: str, rows: Sequence[tuple[str, str]]) -> None:
     """Works these rows (clinic, id) off, one after another: those that still wait.
 
-    One that fails does not keep the others from their turn; the first failure is raised at the end.
+    One that fails does not keep the others from their turn; the first failure is raised at the end. Where the kind's
+    threads are all at work, they find the rows themselves.
     """
     kind = kind_named(kind_name)
+    with _place(kind) as taken:
+        if taken:
+            _work_named(kind, rows)
+        elif kind.lane:
+            pump(kind, DRAIN_SECONDS)
+
+
+@contextmanager
+def _place(kind: WorkKind[Any]) -> Iterator[bool]:
+    """A place among the kind's threads; False where there is none. Whoever had one looks, before giving it up, for the
+    rows of those who found none."""
+    bulkhead = bulkhead_of(kind.name, kind.threads)
+    if not bulkhead.enter():
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _leave(kind, bulkhead)
+
+
+def _leave(kind: WorkKind[Any], bulkhead: Bulkhead) -> None:
+    """A place is given up whatever happens; the sweeper comes by for rows that cannot be had now."""
+    while not bulkhead.leave():
+        try:
+            _drain(kind)
+        except Exception as error:
+            logger.exception("drain_failed", kind=kind.name, error=type(error).__name__)
+
+
+def _work_named(kind: WorkKind[Any], rows: Sequence[tuple[str, str]]) -> None:
     failures: list[Exception] = []
     for org_id, pk in rows:
         try:
@@ -59,6 +93,13 @@ def drain(kind_name: str) -> int:
     """Works due rows off until none is due or the time is up; returns how many. Losing one costs seconds, and a pump
     may go on for longer than the broker waits for a task's end: so it is not delivered again."""
     kind = kind_named(kind_name)
+    if kind.lane:
+        return pump(kind, DRAIN_SECONDS)
+    with _place(kind) as taken:
+        return _drain(kind) if taken else 0
+
+
+def _drain(kind: WorkKind[Any]) -> int:
     if kind.lane:
         return pump(kind, DRAIN_SECONDS)
     ends = time.monotonic() + DRAIN_SECONDS

@@ -51,6 +51,8 @@ class WorkKind(Generic[Work]):
     somebody else's, but what the late worker did or learnt may matter to it.
     ``let_go`` hears of a row whose lease ran out before its work began, with what ``prepare`` took up for it.
     ``gives_way`` is how many seconds a claim may wait while callers on this machine are being answered.
+    ``threads`` is how many of a process's threads may work its rows off at once (bulkhead.py): as many as one of them
+    waits for others, and all kinds' together leave some of a worker's threads to what runs by the clock.
     ``most_hints_a_second`` bounds how many of one clinic's rows are named to the broker; 0 sets no bound (hints.py).
     ``lane`` names the column that goes before the waiting, lowest first. A kind that has one is worked off by a pump
     (``pump.py``): several rows at a time, the clinics taking turns in each lane. ``prepare_all`` then does for rows of
@@ -68,6 +70,7 @@ class WorkKind(Generic[Work]):
     overtaken: Callable[[Work, Settlement], None] | None = None
     let_go: Callable[[Work, Any], None] | None = None
     gives_way: float = 0.0
+    threads: int = 4
     most_hints_a_second: int = 0
     lane: str = ""
     prepare_all: Callable[[list[Work]], list[Any]] | None = None
