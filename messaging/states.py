@@ -121,9 +121,10 @@ LIFECYCLE = Lifecycle(
         MessageState.UNKNOWN: ("unknown_since",),
         MessageState.DEAD_LETTER: ("dead_lettered_at",),
     },
-    # Empty lists count for one uncertainty: the next one starts from none.
+    # Empty lists count for one uncertainty: the next one starts from none. Who gives a text up in doubt says so anew.
     clears={
         MessageState.UNKNOWN: ("first_empty_list_at",),
-        MessageState.QUEUED: ("unknown_since", "first_empty_list_at", "dead_lettered_at"),
+        MessageState.QUEUED: ("unknown_since", "first_empty_list_at", "dead_lettered_at", "in_doubt_since"),
+        MessageState.DEAD_LETTER: ("in_doubt_since",),
     },
 )

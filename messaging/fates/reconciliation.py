@@ -82,10 +82,6 @@ LOST_TOO_OFTEN = (
 )
 
 
-# What a text was given up for without anybody knowing whether it was sent.
-UNPROVEN = (IN_DOUBT, IN_OTHER_WORDS, LOST_TOO_OFTEN, UNPROVED)
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """The text at Twilio that is the message's, if any; ``in_doubt`` says why where there is one that may be another's;
@@ -122,7 +118,7 @@ def _not_asked(message: Message, wait: timedelta, why: str) -> Settlement:
     now = timezone.now()
     looked_for = now - (message.unknown_since or message.created_at)
     if now >= message.expires_at and looked_for >= LONGEST_LOOK:
-        return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=UNPROVED)
+        return _given_up_in_doubt(UNPROVED, now)
     said = f"Twilio could not be asked yet ({why}); it is asked again."
     return Settlement(MessageState.UNKNOWN, wait=wait, uses_attempt=False, error=said)
 
@@ -131,7 +127,13 @@ def _in_doubt(message: Message, why: str, now: datetime) -> Settlement:
     """Waits for a receipt to tell, for so long; then a person is asked."""
     if now - (message.unknown_since or message.created_at) < LONGEST_DOUBT:
         return Settlement(MessageState.UNKNOWN, wait=LISTING_WAIT, uses_attempt=False, error=why)
-    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=why)
+    return _given_up_in_doubt(why, now)
+
+
+def _given_up_in_doubt(why: str, now: datetime) -> Settlement:
+    """A person decides about it (deciding.py); no other way leads it back into the queue."""
+    columns = {"in_doubt_since": now}
+    return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=why, columns=columns)
 
 
 def _after_empty_list(message: Message, now: datetime) -> Settlement:
@@ -147,7 +149,7 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
         said = "Its time passed while its fate was unknown; Twilio does not have it."
         return Settlement(MessageState.EXPIRED, uses_attempt=False, error=said)
     if _was_lost_too_often(message):
-        return Settlement(MessageState.DEAD_LETTER, uses_attempt=False, error=LOST_TOO_OFTEN)
+        return _given_up_in_doubt(LOST_TOO_OFTEN, now)
     said = "Twilio does not have it; it is sent again."
     return Settlement(MessageState.QUEUED, uses_attempt=False, error=said)
 

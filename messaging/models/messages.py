@@ -57,6 +57,9 @@ class Message(DurableWork):
     delivered_at = models.DateTimeField(null=True, blank=True)
     dead_lettered_at = models.DateTimeField(null=True, blank=True)
     unknown_since = models.DateTimeField(null=True, blank=True)
+    in_doubt_since = models.DateTimeField(
+        null=True, blank=True, help_text="Given up then, and nobody knows whether it is on its phone."
+    )
     first_empty_list_at = models.DateTimeField(null=True, blank=True)
     slot_at = models.DateTimeField(
         null=True, blank=True, help_text="Its place in the sender's pace, as long as it waits for that."

@@ -10,7 +10,6 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message
 from messaging.outbox import wake
 from messaging.sending.priorities import BEHIND, as_it_was
@@ -89,7 +88,7 @@ def redrive_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, acto
     now (``priorities.BEHIND``), and no worker is woken for each: sweepers find them. Those of which nobody knows
     whether they arrived are left alone. Inside the clinic's scope."""
     fresh = work.afresh(Message, {**FRESH, "priority": BEHIND})
-    still_useful = Q(expires_at__gt=timezone.now()) & ~Q(last_error__in=UNPROVEN)
+    still_useful = Q(expires_at__gt=timezone.now()) & Q(in_doubt_since=None)
     moved = work.move_many(
         Message, org_id, message_ids, fresh, source=MessageState.DEAD_LETTER, only=still_useful
     )
@@ -104,12 +103,12 @@ def in_doubt_among(org_id: UUID, message_ids: Sequence[UUID]) -> int:
 
 def is_in_doubt(message: Message) -> bool:
     """Whether it was given up without anybody knowing if it is on its phone."""
-    return message.state == MessageState.DEAD_LETTER and message.last_error in UNPROVEN
+    return message.state == MessageState.DEAD_LETTER and message.in_doubt_since is not None
 
 
 def in_doubt() -> Q:
     """The same of rows."""
-    return Q(state=MessageState.DEAD_LETTER, last_error__in=UNPROVEN)
+    return Q(state=MessageState.DEAD_LETTER, in_doubt_since__isnull=False)
 
 
 def discard_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, actor_id: int | None) -> int:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.db.models import Max, Q
 
-from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message, SenderAccount
 from messaging.providers.twilio.codes import CODES, Fault
 from messaging.states import MessageState
@@ -69,7 +68,7 @@ def codes_with(faults: Collection[Fault]) -> list[int]:
 def chance_of(message: Message, now: datetime) -> Chance:
     if message.expires_at <= now:
         return Chance.TOO_LATE
-    if message.last_error in UNPROVEN:
+    if message.in_doubt_since is not None:
         return Chance.UNSURE
     code = message.error_code
     if code is None:
@@ -86,7 +85,7 @@ def with_chance(chance: Chance, now: datetime) -> Q:
     """The dead letters of that chance, as ``chance_of`` tells them apart."""
     if chance is Chance.TOO_LATE:
         return Q(expires_at__lte=now)
-    in_time, in_doubt = Q(expires_at__gt=now), Q(last_error__in=UNPROVEN)
+    in_time, in_doubt = Q(expires_at__gt=now), Q(in_doubt_since__isnull=False)
     hopeless, mendable, passing = (codes_with(faults) for faults in (HOPELESS, MENDED_BY_A_PERSON, PASSING))
     not_taken = Q(error_code=None, provider_sid="")
     match chance:
@@ -115,7 +114,7 @@ def judge(message: Message, sending: Sending, now: datetime) -> Judged:
             return Judged(
                 chance, "It would be refused again. Reach the patient in another way, then discard it."
             )
-        case Chance.UNSURE if message.last_error in UNPROVEN:
+        case Chance.UNSURE if message.in_doubt_since is not None:
             return Judged(chance, TO_DECIDE)
         case Chance.UNSURE:
             return Judged(

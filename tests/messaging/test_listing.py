@@ -220,6 +220,7 @@ def test_a_text_that_could_not_be_looked_up_is_left_to_a_person_when_its_time_is
     assert give_up(desk, message, timedelta(minutes=45)).state == MessageState.UNKNOWN
     row = give_up(desk, message, LONGEST_LOOK + timedelta(minutes=5))
     assert (row.state, row.last_error) == (MessageState.DEAD_LETTER, UNPROVED)
+    assert row.in_doubt_since is not None
     assert desk.phone() == []
 
 

@@ -363,6 +363,7 @@ def test_after_the_third_lost_try_a_person_is_asked(desk: Desk) -> None:
         lose_again_and_again(desk, message, 1)
     row = desk.now(message)
     assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, LOST_TOO_OFTEN, MOST_LOST)
+    assert row.in_doubt_since is not None
     assert deciding.is_open(row)
     assert chance_of(row, timezone.now()) is Chance.UNSURE
     assert [one.outcome for one in desk.tries(message)] == ["lost"] * MOST_LOST

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from messaging.fates.reconciliation import IN_DOUBT, UNPROVEN
 from messaging.models import Message
 from messaging.providers.twilio.codes import CODES
 from messaging.sending import pauses
@@ -39,9 +38,9 @@ def dead(code: int | None, **more: Any) -> Message:
         (dead(30004), Chance.NO),
         (dead(30410), Chance.UNSURE),
         (dead(39999), Chance.UNSURE),
-        *((dead(None, last_error=why), Chance.UNSURE) for why in UNPROVEN),
-        (dead(30003, last_error=IN_DOUBT), Chance.UNSURE),
-        (dead(21614, last_error=IN_DOUBT), Chance.UNSURE),
+        (dead(None, in_doubt_since=NOW), Chance.UNSURE),
+        (dead(30003, in_doubt_since=NOW), Chance.UNSURE),
+        (dead(21614, in_doubt_since=NOW), Chance.UNSURE),
         (dead(None, provider_sid="SM1"), Chance.UNSURE),
         (dead(30003, expires_at=NOW), Chance.TOO_LATE),
         (dead(21614, expires_at=NOW), Chance.TOO_LATE),
@@ -68,11 +67,8 @@ def test_every_text_is_found_under_the_chance_that_it_shows(elm: Clinic) -> None
         for expires in (NOW - timedelta(hours=1), GOOD)
     ]
     texts += [
-        make(elm, "dead_letter", last_error=why, error_code=code)
-        for why in UNPROVEN
-        for code in (30003, 20003, 21614)
+        make(elm, "dead_letter", in_doubt_since=NOW, error_code=code) for code in (None, 30003, 20003, 21614)
     ]
-    texts += [make(elm, "dead_letter", last_error=why) for why in UNPROVEN]
     texts += [make(elm, "dead_letter", provider_sid="SM7")]
     with org_scope(elm.id):
         found = {

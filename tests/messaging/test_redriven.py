@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from messaging import outbox
 from messaging.fates.deciding import Decided, send_again
-from messaging.fates.reconciliation import IN_DOUBT, UNPROVED
 from messaging.manners import lifetimes
 from messaging.models import BulkAct, Message, MessagingPolicy
 from messaging.sending.priorities import can_wait
@@ -147,10 +146,9 @@ def test_a_text_that_goes_back_to_the_queue_meanwhile_is_withdrawn() -> None:
 # Of unknown fate
 
 
-@pytest.mark.parametrize("why", [IN_DOUBT, UNPROVED])
-def test_what_may_have_arrived_is_left_to_a_person(desk: Desk, why: str) -> None:
+def test_what_may_have_arrived_is_left_to_a_person(desk: Desk) -> None:
     text, other = desk.write(), desk.write("Other.")
-    die(desk, text, last_error=why, error_code=None)
+    die(desk, text, in_doubt_since=timezone.now(), error_code=None)
     die(desk, other)
     assert put_all_back(desk, text, other) == 1
     assert dead_letters.redrive(text.pk, "Mended.") is Redriven.IN_DOUBT
@@ -159,11 +157,11 @@ def test_what_may_have_arrived_is_left_to_a_person(desk: Desk, why: str) -> None
     answer = Client().post(f"/api/monitoring/sms-retry-dead-letter/{text.pk}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "fate_unproven")
     assert send_again(desk.now(text), reason="Not in the log.", actor=None) is Decided.DONE
-    assert desk.now(text).state == MessageState.QUEUED
+    assert (desk.now(text).state, desk.now(text).in_doubt_since) == (MessageState.QUEUED, None)
 
 
 def test_a_bulk_act_counts_what_it_leaves_to_a_person(desk: Desk) -> None:
-    pks = dead(desk.clinic, 2, last_error=IN_DOUBT) + dead(desk.clinic, 3)
+    pks = dead(desk.clinic, 2, in_doubt_since=timezone.now()) + dead(desk.clinic, 3)
     act = ask(desk.clinic, BulkAct.Act.REDRIVE, pks)
     all_steps(act)
     with org_scope(desk.clinic.id):

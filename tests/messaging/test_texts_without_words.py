@@ -177,6 +177,7 @@ def test_a_text_whose_words_were_altered_is_not_sent_again_and_a_person_is_asked
     sweep_for(altered, DOUBT + 3 * GAP)
     row = altered.now(message)
     assert (row.state, row.last_error) == (MessageState.DEAD_LETTER, IN_OTHER_WORDS)
+    assert row.in_doubt_since is not None
     assert is_open(row)
     assert len(altered.phone()) == 1
 

@@ -15,7 +15,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from messaging.fates.reconciliation import IN_DOUBT
 from messaging.models import BulkAct, DeliveryAttempt, Message, SenderAccount
 from messaging.providers.twilio.codes import spoken_reason
 from messaging.sending import pauses
@@ -298,7 +297,7 @@ def test_asking_for_thousands_takes_no_more_statements_than_for_one(client: Clie
 
 
 def test_what_may_have_arrived_is_left_to_a_person_who_is_told_so(client: Client, elms: Furnished) -> None:
-    (text,) = more(elms, 1, error_code=None, last_error=IN_DOUBT)
+    (text,) = more(elms, 1, error_code=None, in_doubt_since=timezone.now())
     left = "1 left alone because nobody knows whether they arrived: decide about each on its own page."
     page = read(client)
     assert f"{LIST}{text.pk}/redrive/" not in page

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from messaging.admin.unknown import looked_up
 from messaging.fates.deciding import is_open
-from messaging.fates.reconciliation import UNPROVEN
 from messaging.models import Message
 from messaging.states import MessageState
 from tests.staff.conftest import SignIn
@@ -152,11 +151,8 @@ def test_a_text_whose_time_has_passed_is_not_sent_again(client: Client, elms: Fu
     assert reload(late).state == MessageState.UNKNOWN
 
 
-@pytest.mark.parametrize("why", UNPROVEN)
-def test_a_dead_letter_given_up_unproven_may_be_marked_as_sent(
-    client: Client, elms: Furnished, why: str
-) -> None:
-    given_up = one(elms, last_error=why)
+def test_a_dead_letter_given_up_in_doubt_may_be_marked_as_sent(client: Client, elms: Furnished) -> None:
+    given_up = one(elms, in_doubt_since=timezone.now())
     act(client, given_up, "mark_sent")
     assert reload(given_up).state == MessageState.SENT
 
