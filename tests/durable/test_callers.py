@@ -25,6 +25,7 @@ def folder(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(callers, "_counter", None)
     monkeypatch.setattr(callers, "_watch", None)
+    monkeypatch.setattr(callers, "CROWD", 1)
     return tmp_path / FOLDER
 
 
@@ -58,6 +59,14 @@ def test_work_goes_on_as_soon_as_the_last_caller_has_an_answer() -> None:
     threading.Timer(0.2, answered.set).start()
     assert 0.1 < seconds_of(5) < 3
     serving.join()
+
+
+def test_fewer_callers_than_a_crowd_leave_processors_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "CROWD", 3)
+    with answering(), answering():
+        assert seconds_of(5) < MOMENT
+        with answering():
+            assert seconds_of(0.2) >= 0.2
 
 
 def test_many_workers_give_way_together_and_go_on_together() -> None:
@@ -141,8 +150,9 @@ def test_a_kind_that_gives_way_is_worked_off_after_the_callers(
     asked: list[float] = []
     monkeypatch.setattr(tasks, "give_way", asked.append)
     registry.register(texting(gives_way=1.5))
-    tasks.work_off("test-text", [(str(elm.id), str(text(elm).pk))])
-    assert asked == [1.5]
-    text(elm, 1)
+    rows = [text(elm, serial) for serial in range(2 * tasks.ROWS_A_WAIT)]
+    tasks.work_off("test-text", [(str(elm.id), str(row.pk)) for row in rows])
+    assert asked == [1.5, 1.5]
+    text(elm, 8)
     assert tasks.drain("test-text") == 1
     assert asked == [1.5, 1.5, 1.5]

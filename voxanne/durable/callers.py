@@ -1,4 +1,5 @@
-"""Callers first: while somebody on this machine waits on the line for an answer, what can wait gives way, for a moment.
+"""Callers first: while those who wait on the line for an answer need this machine's processors, what can wait gives way,
+for a moment.
 
 Each serving process keeps the number of callers it is answering in a small file of its own, mapped into memory, so
 that counting costs no system call; workers on the same machine read them. Workers elsewhere share no processor
@@ -27,6 +28,8 @@ LAYOUT = struct.Struct("<id")
 # A process that was killed while it answered leaves its count behind.
 STALE_SECONDS = 5.0
 LOOK_SECONDS = 0.004
+# Each who is being answered keeps PostgreSQL at work as well: with fewer than these there are processors to spare.
+CROWD = max(1, len(os.sched_getaffinity(0)) // 2) if hasattr(os, "sched_getaffinity") else 1
 RELIST_SECONDS = 1.0
 
 
@@ -136,19 +139,19 @@ _looking = threading.Lock()
 
 
 def give_way(longest_seconds: float) -> None:
-    """Waits until no caller is being answered on this machine, ``longest_seconds`` at most."""
+    """Waits until fewer than ``CROWD`` callers are being answered on this machine, ``longest_seconds`` at most."""
     global _watch
     if longest_seconds <= 0:
         return
     if _watch is None:
         _watch = Watch(settings.DATA_DIR / FOLDER)
     ends = time.monotonic() + longest_seconds
-    if not _watch.waiting():
+    if _watch.waiting() < CROWD:
         return
-    # One thread looks for all; the others wait for their turn, which comes when nobody is on the line.
+    # One thread looks for all; the others wait for their turn, which comes when the crowd is over.
     if _looking.acquire(timeout=longest_seconds):
         try:
-            while _watch.waiting() and time.monotonic() < ends:
+            while _watch.waiting() >= CROWD and time.monotonic() < ends:
                 time.sleep(LOOK_SECONDS)
         finally:
             _looking.release()
