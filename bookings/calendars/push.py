@@ -180,5 +180,5 @@ CALENDAR_PUSH = WorkKind(
     queue=CALENDAR_QUEUE,
     overtaken=push_again,
     gives_way=2.0,
-    threads=8,
+    threads=4,
 )

@@ -231,6 +231,6 @@ SMS_DELIVERY = WorkKind(
     lane="priority",
     prepare_all=_asking,
     gives_way=0.7,
-    threads=8,
+    threads=4,
     most_hints_a_second=MOST_HINTS_A_SECOND,
 )

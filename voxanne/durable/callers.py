@@ -1,5 +1,5 @@
-"""Callers first: while those who wait on the line for an answer need this machine's processors, what can wait gives way,
-for a moment.
+"""Callers first: while those who wait on the line for an answer need this machine's processors, what can wait gives
+way, for a moment.
 
 Each serving process keeps the number of callers it is answering in a small file of its own, mapped into memory, so
 that counting costs no system call; workers on the same machine read them. Workers elsewhere share no processor

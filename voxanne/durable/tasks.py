@@ -22,8 +22,6 @@ from voxanne.durable.work import WorkKind
 logger = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 5.0
-# A thread gives way to callers once for so many rows: few threads share a kind, and each would do one a second.
-ROWS_A_WAIT = 4
 ROWS_A_DRAINER = 3
 # As many as threads of a few processes; one that finds no place for it is gone at once.
 MOST_DRAINERS = 16
@@ -72,10 +70,9 @@ def _leave(kind: WorkKind[Any], bulkhead: Bulkhead) -> None:
 
 def _work_named(kind: WorkKind[Any], rows: Sequence[tuple[str, str]]) -> None:
     failures: list[Exception] = []
-    for number, (org_id, pk) in enumerate(rows):
+    for org_id, pk in rows:
         try:
-            if number % ROWS_A_WAIT == 0:
-                give_way(kind.gives_way)
+            give_way(kind.gives_way)
             claimed = work.claim(kind, UUID(org_id), UUID(pk))
             if claimed is not None:
                 _work(kind, claimed)
@@ -108,8 +105,7 @@ def _drain(kind: WorkKind[Any]) -> int:
     ends = time.monotonic() + DRAIN_SECONDS
     done = 0
     while time.monotonic() < ends:
-        if done % ROWS_A_WAIT == 0:
-            give_way(kind.gives_way)
+        give_way(kind.gives_way)
         claimed = work.claim_next(kind)
         if claimed is None:
             break
