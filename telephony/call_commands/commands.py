@@ -92,4 +92,6 @@ CALL_COMMAND = WorkKind(
     perform=perform,
     lease=timedelta(seconds=20),
     queue=COMMAND_QUEUE,
+    # Somebody is on the line: most of the worker's threads, for as long as Vapi keeps them waiting.
+    threads=12,
 )

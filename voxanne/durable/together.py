@@ -48,7 +48,7 @@ def claim_turn(kind: WorkKind[Work], turn: Turn, most: int) -> Taken[Work]:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.warning("claimed_singly", kind=kind.name, error=type(error).__name__)
+        logger.warning("claimed_singly", kind=kind.name, error=type(error).__name__, exc_info=error)
         singly = [work.claim(kind, turn.org_id, row.pk) for row in rows]
         return Taken([one for one in singly if one is not None], len(rows))
 
@@ -99,7 +99,9 @@ def _settled_together(kind: WorkKind[Work], landed: Sequence[Landed[Work]]) -> b
             _tell_overtaken(kind, landed, held)
     # Also a fault of ours in one row's record: the others must not go to their lost state for it.
     except Exception as error:
-        logger.warning("settled_singly", kind=kind.name, rows=len(landed), error=type(error).__name__)
+        logger.warning(
+            "settled_singly", kind=kind.name, rows=len(landed), error=type(error).__name__, exc_info=error
+        )
         if isinstance(error, OperationalError | InterfaceError):
             connection.close()
         return False
