@@ -13,7 +13,8 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxanne.sandbox.exchange import Exchange, RequestLog
-from voxanne.sandbox.faults import Fault, FaultBook
+from voxanne.sandbox.fault import Fault
+from voxanne.sandbox.faults import FaultBook
 from voxanne.sandbox.settings import Settings
 
 Refusal = Callable[[Fault], tuple[int, dict[str, str], bytes]]

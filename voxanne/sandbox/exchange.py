@@ -6,13 +6,11 @@ import json
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
+from voxanne.sandbox.fault import Fault
 from voxanne.sandbox.formats import iso_milliseconds
-
-if TYPE_CHECKING:
-    from voxanne.sandbox.faults import Fault
 
 REMEMBERED_REQUESTS = 5000
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
 from voxanne.sandbox.exchange import Exchange
+from voxanne.sandbox.fault import Fault
 
 SERVICES = ("twilio", "google", "vapi", "slack")
 
@@ -30,30 +31,6 @@ MATCH_FIELDS = ("to", "from", "path", "method", "body")
 
 class BadFault(ValueError):
     """The description of a fault cannot be understood; the message says why."""
-
-
-@dataclass
-class Fault:
-    """One asked-for fault; ``count`` None: until deleted; ``skip``: so many matching requests pass first."""
-
-    id: int
-    service: str
-    kind: str
-    match: dict[str, str] = field(default_factory=dict)
-    code: int | None = None
-    status: int | None = None
-    reason: str | None = None
-    count: int | None = None
-    skip: int = 0
-    probability: float = 1.0
-    delay_seconds: float = 0.0
-    retry_after: int | None = None
-    struck: int = 0
-
-    def matches(self, exchange: Exchange) -> bool:
-        return self.service == exchange.service and all(
-            _field_matches(name, wanted, exchange) for name, wanted in self.match.items()
-        )
 
 
 class FaultBook:
@@ -86,10 +63,16 @@ class FaultBook:
 
     def strike(self, exchange: Exchange) -> list[Fault]:
         """The faults this request draws; counts are used up."""
-        drawn = [fault for fault in self._faults if fault.matches(exchange) and _draw(fault)]
+        drawn = [fault for fault in self._faults if _strikes(fault, exchange) and _draw(fault)]
         if drawn:
             self._faults = [fault for fault in self._faults if fault.count is None or fault.count > 0]
         return drawn
+
+
+def _strikes(fault: Fault, exchange: Exchange) -> bool:
+    return fault.service == exchange.service and all(
+        _field_matches(name, wanted, exchange) for name, wanted in fault.match.items()
+    )
 
 
 def _draw(fault: Fault) -> bool:

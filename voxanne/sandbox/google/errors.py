@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from voxanne.sandbox.faults import Fault
+from voxanne.sandbox.fault import Fault
 
 REASONS = {
     400: "badRequest",

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from voxanne.sandbox.exchange import Exchange
-from voxanne.sandbox.faults import Fault
+from voxanne.sandbox.fault import Fault
 from voxanne.sandbox.formats import iso_milliseconds
 from voxanne.sandbox.journal import Journal, Record
 

@@ -6,7 +6,7 @@ import json
 
 from starlette.responses import JSONResponse
 
-from voxanne.sandbox.faults import Fault
+from voxanne.sandbox.fault import Fault
 
 MESSAGES = {
     20001: "A parameter is missing or wrong",

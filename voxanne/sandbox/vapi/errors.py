@@ -6,7 +6,7 @@ import json
 
 from starlette.responses import JSONResponse
 
-from voxanne.sandbox.faults import Fault
+from voxanne.sandbox.fault import Fault
 
 NAMES = {
     400: "Bad Request",
