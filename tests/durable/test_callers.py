@@ -17,7 +17,8 @@ from tests.durable.kinds import text, texting
 from voxanne.durable import callers, registry, tasks
 from voxanne.durable.callers import FOLDER, LAYOUT, Watch, answering, give_way
 
-MOMENT = 0.05
+# Longer than the pause between two callers who follow each other closely.
+MOMENT = 0.2
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,26 @@ def test_work_goes_on_as_soon_as_the_last_caller_has_an_answer() -> None:
     threading.Timer(0.2, answered.set).start()
     assert 0.1 < seconds_of(5) < 3
     serving.join()
+
+
+def test_a_pause_between_two_callers_is_no_room_for_other_work() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def call_again_and_again() -> None:
+        while not over.is_set():
+            with answering():
+                begun.set()
+                time.sleep(0.002)
+            time.sleep(0.002)
+
+    calling = threading.Thread(target=call_again_and_again)
+    calling.start()
+    begun.wait(5)
+    try:
+        assert seconds_of(0.5) >= 0.5
+    finally:
+        over.set()
+        calling.join()
 
 
 def test_fewer_callers_than_a_crowd_leave_processors_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from voxanne.runtime.binaries import bundle_name, find_postgres
 from voxanne.runtime.faults import RuntimeFault
 from voxanne.runtime.servers import ensure_servers, server_status, stop_servers
 from voxanne.runtime.state import POSTGRES, read_state
-from voxanne.runtime.store import SHARED_PLACES, open_store, reachable_postgres
+from voxanne.runtime.store import OWNER_FILE, SHARED_PLACES, drop_orphans, open_store, reachable_postgres
 
 from .conftest import own_data_folder
 
@@ -72,6 +72,16 @@ def test_removing_the_data_folder_under_a_running_server_leaves_no_second_one(da
     shutil.rmtree(data)
     ensure_servers(say=lambda text: None)
     assert not record.process.alive()
+
+
+def test_stores_whose_owner_cannot_be_read_are_let_be(tmp_path: Path) -> None:
+    """Another user's are closed to us; here a folder stands where the note should be, which even root cannot read."""
+    others, orphaned = tmp_path / "others", tmp_path / "orphaned"
+    (others / OWNER_FILE).mkdir(parents=True)
+    orphaned.mkdir()
+    (orphaned / OWNER_FILE).write_text("/tmp/voxanne-gone-for-good/data\n", encoding="utf-8")
+    drop_orphans(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["others"]
 
 
 @as_root

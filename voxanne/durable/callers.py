@@ -29,8 +29,10 @@ LAYOUT = struct.Struct("<id")
 STALE_SECONDS = 5.0
 LOOK_SECONDS = 0.004
 # Each who is being answered keeps PostgreSQL at work as well: with fewer than these there are processors to spare.
+# On two or three, one caller is a crowd, and so is the pause before the next one of many who follow each other closely.
 CROWD = max(1, len(os.sched_getaffinity(0)) // 2) if hasattr(os, "sched_getaffinity") else 1
 RELIST_SECONDS = 1.0
+PAUSE_SECONDS = 0.02
 
 
 class Counter:
@@ -108,11 +110,20 @@ class Watch:
 
     def waiting(self) -> int:
         """How many callers are being answered at this moment."""
+        now = time.time()
+        return sum(count for count, at in self._counts() if count > 0 and now - at < STALE_SECONDS)
+
+    def crowded(self) -> bool:
+        """Whether callers need the machine's processors: so many are being answered, or just were."""
+        if self.waiting() >= CROWD:
+            return True
+        now = time.time()
+        return CROWD == 1 and any(now - at < PAUSE_SECONDS for _, at in self._counts())
+
+    def _counts(self) -> list[tuple[int, float]]:
         with self._lock:
             self._list()
-            now = time.time()
-            counts = (LAYOUT.unpack(mapped[:]) for mapped in self._maps.values())
-            return sum(count for count, at in counts if count > 0 and now - at < STALE_SECONDS)
+            return [LAYOUT.unpack(mapped[:]) for mapped in self._maps.values()]
 
     def _list(self) -> None:
         now = time.monotonic()
@@ -139,19 +150,19 @@ _looking = threading.Lock()
 
 
 def give_way(longest_seconds: float) -> None:
-    """Waits until fewer than ``CROWD`` callers are being answered on this machine, ``longest_seconds`` at most."""
+    """Waits until callers leave processors of this machine to spare, ``longest_seconds`` at most."""
     global _watch
     if longest_seconds <= 0:
         return
     if _watch is None:
         _watch = Watch(settings.DATA_DIR / FOLDER)
     ends = time.monotonic() + longest_seconds
-    if _watch.waiting() < CROWD:
+    if not _watch.crowded():
         return
     # One thread looks for all; the others wait for their turn, which comes when the crowd is over.
     if _looking.acquire(timeout=longest_seconds):
         try:
-            while _watch.waiting() >= CROWD and time.monotonic() < ends:
+            while _watch.crowded() and time.monotonic() < ends:
                 time.sleep(LOOK_SECONDS)
         finally:
             _looking.release()

@@ -184,9 +184,12 @@ def _outside_store(data: Path, account: Account, say: Say) -> Store:
 
 
 def drop_orphans(shared: Path) -> None:
-    """Removes stores whose data folder lay in a temporary place and is gone for good."""
+    """Removes stores whose data folder lay in a temporary place and is gone for good; another user's are let be."""
     for note in shared.glob(f"*/{OWNER_FILE}"):
-        owner = Path(note.read_text(encoding="utf-8").strip())
+        try:
+            owner = Path(note.read_text(encoding="utf-8").strip())
+        except OSError:
+            continue
         temporary = any(owner.is_relative_to(place) for place in TEMPORARY_PLACES)
         if temporary and not owner.exists():
             # One that cannot be stopped belongs to somebody else's leftovers; ours start all the same.
