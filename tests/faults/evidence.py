@@ -70,8 +70,8 @@ def now(stack: Stack) -> datetime:
 
 
 def texts_since(stack: Stack, mark: datetime) -> list[tuple[str, str, str]]:
-    """(recipient, body, state) of each text about a visit that was written since ``mark``: callers of an earlier run may
-    still be texted back."""
+    """(recipient, body, state) of each text about a visit that was written since ``mark``: callers of an earlier run
+    may still be texted back."""
     query = (
         "SELECT recipient, body, state FROM sms_delivery_log WHERE created_at >= %s AND kind = 'confirmation'"
     )
