@@ -22,5 +22,5 @@ VOLUME /data
 EXPOSE 8000 8001
 
 CMD ["python", "-m", "granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "4", "--blocking-threads-idle-timeout", "600", \
+     "--workers", "2", "--blocking-threads", "3", "--blocking-threads-idle-timeout", "600", \
      "--respawn-failed-workers", "--workers-kill-timeout", "15", "voxanne.wsgi:application"]

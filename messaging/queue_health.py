@@ -173,7 +173,7 @@ def concerns(queue: Queue, stats: DeliveryStats, dead: DeadLetters) -> list[Conc
         said = f"{stats.success_rate:g} % of the texts settled in 24 hours arrived: read the dead letters' reasons."
         found.append(Concern("low_success_rate", severity, said))
     if dead.last_week > MANY_DEAD_LETTERS:
-        said = f"{dead.last_week} texts were given up in 7 days: redrive or discard them."
+        said = f"{dead.last_week} texts were given up in 7 days: read why, then redrive, decide about or discard them."
         found.append(Concern("many_dead_letters", "warning", said))
     return found
 

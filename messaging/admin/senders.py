@@ -169,7 +169,9 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
             again = redrive_many(
                 sender.org_id, lost, reason=given["reason"], actor_id=actor.pk if actor else None
             )
-        return Told(f"Sending goes on: {held} held back and {again} given up before are on their way.")
+        return Told(
+            f"Sending goes on: {held} held back are due now, {again} given up before wait behind all others."
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Who opted out of the old number has opted out of the new one, on either channel."""

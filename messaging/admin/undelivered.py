@@ -64,9 +64,9 @@ STEP_SECONDS = int(PAUSE.total_seconds())
 A_SECOND = ROWS_A_STEP // STEP_SECONDS
 LEAVE_OUT = "filter by “Sending again” to leave them out"
 EXPLAINED = {
-    Act.REDRIVE: f"They go back in the queue in the background, about {A_SECOND} a second for each clinic, behind what"
-    " is asked for meanwhile. Texts whose time is over are left alone. If most of the first ones die again, the rest is"
-    " left alone too. Mend what kept them from arriving first.",
+    Act.REDRIVE: f"They go back in the queue in the background, about {A_SECOND} a second for each clinic, behind"
+    " everything else that waits. Texts whose time is over are left alone. If most of the first ones die again, the"
+    " rest is left alone too. Mend what kept them from arriving first.",
     Act.DISCARD: "They will not be sent, and no longer ask for attention. Tell the patients in another way if it"
     " matters.",
 }

@@ -23,6 +23,10 @@ SEND_AGAIN = (
     "The first one may have left: the patient may then get this text twice. Look at Twilio's log before, or ask the"
     " patient."
 )
+PAST_ITS_TIME = (
+    "Its time has passed, so it was not sent again. Mark it as sent only if you found it; else tell the patient in"
+    " another way."
+)
 
 ROW_BUTTONS = (
     RowButton("mark_sent", "Mark sent", MAY_DECIDE, is_open),
@@ -82,7 +86,7 @@ def _told(message: Message, decided: Decided, text: str) -> Told:
         case Decided.DONE:
             return Told(text)
         case Decided.TOO_LATE:
-            return Told("Its time has passed, so it was not sent again. Mark it as sent instead.", done=False)
+            return Told(PAST_ITS_TIME, done=False)
     return Told(
         f'Nothing to decide: the text is marked "{message.get_state_display()}" now.',
         done=False,

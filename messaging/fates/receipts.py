@@ -74,7 +74,7 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if message is None:
             return False
         is_known = tries.is_known(message, receipt.sid)
-        sure = receipt.sid == message.provider_sid or (not is_known and tries.is_only_one_out(message))
+        sure = _is_sure(message, receipt.sid, is_known)
         if not is_known:
             tries.note_sid(message, receipt.sid)
         if not _says_something_new(message, receipt, is_known):
@@ -84,12 +84,31 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         settlement = settlement_of(message, receipt, sure=sure)
         if message.state != settlement.state and move(Message, org_id, message.pk, settlement):
             return True
+        if sure and message.state == MessageState.DEAD_LETTER and message.in_doubt_since is not None:
+            _tell_of_end(message, settlement)
+            return True
         if message.state != settlement.state == MessageState.SUPPRESSED:
             # The text's own fate is settled; the person's wish is not.
             consent.record_carrier_block(message)
         if message.provider_sid == receipt.sid:
             FURTHER.run({"org": org_id, "id": message.pk, "status": receipt.status})
         return False
+
+
+def _is_sure(message: Message, sid: str, is_known: bool) -> bool:
+    """Whether no text of this message but ``sid`` may be out there. Where that was doubted once, word of the same text
+    proves nothing of the others."""
+    if sid == message.provider_sid:
+        return message.in_doubt_since is None
+    return not is_known and tries.is_only_one_out(message)
+
+
+def _tell_of_end(message: Message, settlement: Settlement) -> None:
+    """A text that was given up in doubt, and of which it is known now why it never arrived: it stays given up."""
+    columns = {**settlement.columns, "in_doubt_since": None, "last_error": settlement.error}
+    Message.objects.filter(pk=message.pk).update(**columns)
+    if settlement.record is not None:
+        settlement.record()
 
 
 def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | None:
@@ -123,6 +142,7 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     other text of this message may be out there, so that one that did not arrive may be sent again."""
     now = timezone.now()
     columns: dict[str, Any] = {"provider_sid": receipt.sid, "provider_status": receipt.status}
+    columns["in_doubt_since"] = None if sure else message.in_doubt_since or now
     if message.sent_at is None:
         columns["sent_at"] = now
     outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome

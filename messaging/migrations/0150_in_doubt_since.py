@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             model_name="message",
             name="in_doubt_since",
             field=models.DateTimeField(
-                blank=True, null=True, help_text="Given up then, and nobody knows whether it is on its phone."
+                blank=True, null=True, help_text="Since then nobody knows whether one of its tries is on its phone."
             ),
         ),
         migrations.RunPython(mark_those_given_up_in_doubt, migrations.RunPython.noop, elidable=True),

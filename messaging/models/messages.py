@@ -58,7 +58,7 @@ class Message(DurableWork):
     dead_lettered_at = models.DateTimeField(null=True, blank=True)
     unknown_since = models.DateTimeField(null=True, blank=True)
     in_doubt_since = models.DateTimeField(
-        null=True, blank=True, help_text="Given up then, and nobody knows whether it is on its phone."
+        null=True, blank=True, help_text="Since then nobody knows whether one of its tries is on its phone."
     )
     first_empty_list_at = models.DateTimeField(null=True, blank=True)
     slot_at = models.DateTimeField(

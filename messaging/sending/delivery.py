@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.channels import Channel, address
@@ -160,19 +161,21 @@ def _heed(message: Message, answer: Answer) -> None:
 
 
 def settle_late(message: Message, settlement: Settlement) -> None:
-    """Twilio took the text, and the lease had run out: what waits to be found out, or sent again, is known now.
+    """Twilio took the text, and the lease had run out: what waits to be found out, or sent again, or was given up in
+    doubt, is known now.
 
     Not for a SID that the row had before: that try was judged, and a person wants another one.
     """
     if settlement.state != MessageState.SENT:
         return
     others = Message.objects.exclude(provider_sid=settlement.columns["provider_sid"])
-    if not others.filter(pk=message.pk, state__in=LATE_FROM).select_for_update().exists():
+    unsettled = Q(state__in=LATE_FROM) | Q(state=MessageState.DEAD_LETTER, in_doubt_since__isnull=False)
+    if not others.filter(unsettled, pk=message.pk).select_for_update().exists():
         return
     known = replace(settlement, record=None, uses_attempt=False)
     try:
         with transaction.atomic():
-            move(Message, message.org_id, message.pk, known, sources=LATE_FROM)
+            move(Message, message.org_id, message.pk, known, sources=(*LATE_FROM, MessageState.DEAD_LETTER))
     except IntegrityError:
         # A text of the very same words was taken for this one. They have changed places: this one is not out yet.
         logger.warning("sid_held_by_its_twin", id=str(message.pk))

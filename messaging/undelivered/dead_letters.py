@@ -62,9 +62,11 @@ def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) ->
         message = Message.objects.filter(pk=message_id).first()
         if message is None:
             return Redriven.UNKNOWN
+        if message.state != MessageState.DEAD_LETTER:
+            return Redriven.NOT_DEAD
         if is_in_doubt(message):
             return Redriven.IN_DOUBT
-        if message.state == MessageState.DEAD_LETTER and message.expires_at <= timezone.now():
+        if message.expires_at <= timezone.now():
             return Redriven.TOO_LATE
         if not work.redrive(Message, org_id, message_id, {**FRESH, "priority": as_it_was(message)}):
             return Redriven.NOT_DEAD

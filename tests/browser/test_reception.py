@@ -135,3 +135,14 @@ def test_a_phone_shows_no_page_wider_than_itself(
     ):
         page.goto(f"{live_server}{address}")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+
+
+def test_a_phone_shows_the_pages_own_title(page: Page, live_server: object, furnished: Furnished) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, str(live_server), "elm-street-receptionist")
+    title = page.locator("#header-inner h1")
+    page.goto(f"{live_server}/admin/messaging/message/?q=nobody")
+    expect(title.get_by_text("Messages")).to_be_visible()
+    page.goto(f"{live_server}/admin/bookings/appointment/{furnished.one(Appointment).pk}/change/")
+    expect(title.get_by_text("Appointments")).to_be_hidden()
+    expect(title.locator("span.truncate")).to_be_visible()

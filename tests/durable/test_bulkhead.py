@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -72,13 +73,38 @@ def test_another_kind_is_served_beside_a_crowd(elm: Clinic, kinds: Any) -> None:
     registry.register(writing(held, threads=PLACES))
     registry.register(texting(threads=1))
     rows, message = [push(elm) for _ in range(CROWD)], text(elm)
-    at_work = threading.Thread(target=on_threads, args=([named("test-push", row) for row in rows],))
+    with ThreadPoolExecutor(PLACES + 1) as worker:
+        for row in rows:
+            worker.submit(on_threads, [named("test-push", row)])
+        at_last = worker.submit(on_threads, [named("test-text", message)])
+        try:
+            assert at_last.result(WAIT_SECONDS / 2) == []
+            assert fresh(message).state == "sent"
+        finally:
+            held.go.set()
+
+
+def test_all_who_have_a_place_look_for_the_rows_of_those_who_found_none(elm: Clinic, kinds: Any) -> None:
+    first, second = Held(DONE), Held(DONE)
+    waves = iter([first] * PLACES + [second] * CROWD)
+    lock = threading.Lock()
+
+    def perform(row: CalendarPush, prepared: Any) -> Settlement:
+        with lock:
+            wave = next(waves)
+        return wave(row, prepared)
+
+    registry.register(writing(perform, threads=PLACES))
+    rows = [push(elm) for _ in range(2 * PLACES)]
+    at_work = threading.Thread(target=on_threads, args=([named("test-push", row) for row in rows[:PLACES]],))
     at_work.start()
-    assert held.full.wait(WAIT_SECONDS)
-    named("test-text", message)()
-    assert fresh(message).state == "sent"
-    held.go.set()
+    assert first.full.wait(WAIT_SECONDS)
+    assert on_threads([named("test-push", row) for row in rows[PLACES:]]) == []
+    first.go.set()
+    assert second.full.wait(WAIT_SECONDS), "only some of them looked"
+    second.go.set()
     at_work.join(WAIT_SECONDS)
+    assert {fresh(row).state for row in rows} == {"done"}
 
 
 def test_texts_that_find_no_place_are_pumped(elm: Clinic, kinds: Any) -> None:
@@ -124,10 +150,12 @@ def test_a_drainer_takes_a_place_too(elm: Clinic, kinds: Any) -> None:
     held = Held(DONE)
     registry.register(writing(held, threads=PLACES))
     rows: list[CalendarPush] = [push(elm) for _ in range(CROWD)]
-    drainers = [lambda: tasks.drain("test-push")] * (PLACES + 3)
+    drainers = [lambda: tasks.drain("test-push")] * PLACES
     at_work = threading.Thread(target=on_threads, args=(drainers,))
     at_work.start()
     assert held.full.wait(WAIT_SECONDS)
+    assert on_threads(drainers) == []
+    assert held.under_way == PLACES
     held.go.set()
     at_work.join(WAIT_SECONDS)
     assert {fresh(row).state for row in rows} == {"done"}

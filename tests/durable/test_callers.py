@@ -129,6 +129,13 @@ def test_the_count_of_a_process_that_was_killed_is_soon_forgotten(folder: Path) 
     assert Watch(folder).waiting() == 0
 
 
+def test_a_clock_that_was_set_back_makes_no_crowd(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "1").write_bytes(LAYOUT.pack(0, time.time() + 600))
+    (folder / "2").write_bytes(LAYOUT.pack(3, time.time() + 600))
+    assert not Watch(folder).crowded()
+
+
 def test_a_process_with_the_number_of_one_that_is_gone_is_seen_in_its_place(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,31 @@ def test_a_second_call_lets_the_first_go_on(elm: Clinic) -> None:
     assert pump._pumps == {}
 
 
+def test_rows_that_came_after_the_last_look_are_not_left_by_a_pump_that_was_asked(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks no more often than every tenth of a second, and ends where nothing is due."""
+    settle, kind = pump.Pump._settle, laned()
+    late: list[Message] = []
+
+    def settled(own: pump.Pump, *, wait: bool) -> int:
+        if not late:
+            assert own._turns.next() is None
+            late.append(text(elm, 1))
+            assert pump.pump(kind, 5) == 0
+        return settle(own, wait=wait)
+
+    monkeypatch.setattr(pump.Pump, "_settle", settled)
+    text(elm)
+    assert pump.pump(kind, 5) == 2
+
+
+def test_one_that_failed_is_asked_for_nothing(elm: Clinic) -> None:
+    failed = pump.Pump(laned(), 5)
+    failed._give_up(OperationalError("the database is away"))
+    assert not failed.go_on(5)
+
+
 def test_a_database_that_fails_ends_it_when_what_is_under_way_has_had_its_chance(
     elm: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

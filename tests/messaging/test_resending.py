@@ -18,6 +18,7 @@ from messaging.providers.twilio.outcomes import outcome_of_receipt
 from messaging.sending.delivery import SMS_DELIVERY
 from messaging.sending.waits import JITTER, RETRY_WAITS
 from messaging.states import MessageState
+from messaging.undelivered import dead_letters
 from tests.messaging.desk import Desk, later
 from tests.messaging.test_receipts import FIRST, SECOND, THIRD, put, tried, word
 from tests.messaging.test_texts_without_words import account
@@ -210,8 +211,9 @@ def test_the_overtaken_answer_then_changes_nothing(desk: Desk, answer: str, monk
     assert desk.tries(message)[0].provider_sid == FIRST, "a late answer takes no SID away"
 
 
-def test_word_of_one_of_two_lost_tries_leads_to_no_third(desk: Desk) -> None:
-    """The other one may lie on the phone."""
+@pytest.fixture
+def lost_twice(desk: Desk) -> Message:
+    """Of its two tries nobody knows what became."""
     message = desk.write()
     for turn in range(2):
         with later(60 * turn):
@@ -219,8 +221,50 @@ def test_word_of_one_of_two_lost_tries_leads_to_no_third(desk: Desk) -> None:
             assert claimed is not None
             put(desk, message, MessageState.QUEUED, claim_token=None, claimed_until=None)
     put(desk, message, MessageState.UNKNOWN)
-    assert word(desk, message, "undelivered", THIRD, code=30017)
-    assert desk.now(message).state == MessageState.DEAD_LETTER
+    return message
+
+
+@pytest.mark.parametrize("first", ["", "sent"])
+@pytest.mark.parametrize("code", [30017, 30002])
+def test_word_of_one_of_two_lost_tries_leads_to_no_third(
+    desk: Desk, lost_twice: Message, first: str, code: int
+) -> None:
+    """The other one may lie on the phone: nobody sends it again but a person who was told so."""
+    if first:
+        assert word(desk, lost_twice, first, THIRD)
+    assert word(desk, lost_twice, "undelivered", THIRD, code=code)
+    row = desk.now(lost_twice)
+    assert (row.state, dead_letters.is_in_doubt(row)) == (MessageState.DEAD_LETTER, True)
+    assert dead_letters.redrive(row.pk, "Mended.") is dead_letters.Redriven.IN_DOUBT
+    with org_scope(desk.clinic.id):
+        assert dead_letters.redrive_many(desk.clinic.id, [row.pk], reason="Mended.", actor_id=None) == 0
+
+
+def test_given_up_in_doubt_word_of_one_lost_try_leaves_the_doubt(desk: Desk, lost_twice: Message) -> None:
+    put(desk, lost_twice, MessageState.DEAD_LETTER, in_doubt_since=timezone.now())
+    assert word(desk, lost_twice, "sent", THIRD)
+    assert word(desk, lost_twice, "undelivered", THIRD, code=30017)
+    assert dead_letters.is_in_doubt(desk.now(lost_twice))
+
+
+def test_word_of_the_only_lost_try_ends_the_doubt(desk: Desk) -> None:
+    message = desk.write()
+    work.claim(SMS_DELIVERY, desk.clinic.id, message.pk)
+    put(desk, message, MessageState.DEAD_LETTER, in_doubt_since=timezone.now(), last_error="Nobody knows.")
+    assert word(desk, message, "undelivered", FIRST, code=30005)
+    row = desk.now(message)
+    assert (row.state, row.error_code, row.provider_sid) == (MessageState.DEAD_LETTER, 30005, FIRST)
+    assert not dead_letters.is_in_doubt(row)
+    assert "no longer in use" in row.last_error
+
+
+def test_a_worker_that_comes_back_late_ends_the_doubt(desk: Desk) -> None:
+    message = desk.write()
+    claimed = work.claim(SMS_DELIVERY, desk.clinic.id, message.pk)
+    assert claimed is not None
+    put(desk, message, MessageState.DEAD_LETTER, in_doubt_since=timezone.now(), claim_token=None)
+    work.perform(SMS_DELIVERY, claimed)
+    assert desk.now(message).state in (MessageState.SENT, MessageState.DELIVERED)
 
 
 def test_word_of_the_only_lost_try_leads_to_another(desk: Desk) -> None:

@@ -65,7 +65,7 @@ def test_resuming_may_send_again_what_the_fault_cost(client: Client, elms: Furni
     given = {**YES, "reason": "Paid", **({"redrive": "on"} if ticked else {})}
     response = client.post(page(clinic, "resume"), given)
     assert told(response) == [
-        f"Sending goes on: 0 held back and {int(ticked)} given up before are on their way."
+        f"Sending goes on: 0 held back are due now, {int(ticked)} given up before wait behind all others."
     ]
     assert reload(lost).state == ("queued" if ticked else "dead_letter")
     assert reload(of_the_phone).state == "dead_letter"

@@ -10,7 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
 
-from messaging.admin.unknown import looked_up
+from messaging.admin.unknown import PAST_ITS_TIME, looked_up
 from messaging.fates.deciding import is_open
 from messaging.models import Message
 from messaging.states import MessageState
@@ -147,7 +147,7 @@ def test_nobody_decides_about_another_clinics_text(
 def test_a_text_whose_time_has_passed_is_not_sent_again(client: Client, elms: Furnished) -> None:
     late = one(elms, state="unknown", expires_at=timezone.now() - timedelta(minutes=1))
     response = act(client, late, "send_anyway")
-    assert told(response) == ["Its time has passed, so it was not sent again. Mark it as sent instead."]
+    assert told(response) == [PAST_ITS_TIME]
     assert reload(late).state == MessageState.UNKNOWN
 
 

@@ -111,14 +111,14 @@ class Watch:
     def waiting(self) -> int:
         """How many callers are being answered at this moment."""
         now = time.time()
-        return sum(count for count, at in self._counts() if count > 0 and now - at < STALE_SECONDS)
+        return sum(count for count, at in self._counts() if count > 0 and abs(now - at) < STALE_SECONDS)
 
     def crowded(self) -> bool:
         """Whether callers need the machine's processors: so many are being answered, or just were."""
         if self.waiting() >= CROWD:
             return True
         now = time.time()
-        return CROWD == 1 and any(now - at < PAUSE_SECONDS for _, at in self._counts())
+        return CROWD == 1 and any(abs(now - at) < PAUSE_SECONDS for _, at in self._counts())
 
     def _counts(self) -> list[tuple[int, float]]:
         with self._lock:

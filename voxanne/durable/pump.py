@@ -45,15 +45,14 @@ def pump(kind: WorkKind[Any], seconds: float) -> int:
     the kind already, that one goes on for ``seconds`` from now, and 0 is returned at once."""
     with _starting:
         running = _pumps.get(kind.name)
-        if running is not None:
-            running.go_on(seconds)
+        if running is not None and running.go_on(seconds):
             return 0
         own = _pumps[kind.name] = Pump(kind, seconds)
     try:
         return own.run()
     finally:
         with _starting:
-            _pumps.pop(kind.name, None)
+            own.take_off()
 
 
 @cache
@@ -70,12 +69,20 @@ class Pump:
         self._landed: SimpleQueue[tuple[Claimed[Any], Settlement | None]] = SimpleQueue()
         self._flying = 0
         self._failure: Exception | None = None
+        self._asked = False
         self._ends = time.monotonic() + seconds
 
-    def go_on(self, seconds: float) -> None:
-        """Claims for as long from now, unless it failed."""
-        if self._failure is None:
-            self._ends = time.monotonic() + seconds
+    def go_on(self, seconds: float) -> bool:
+        """Claims for as long from now, and looks once more before it ends; False where it failed."""
+        if self._failure is not None:
+            return False
+        self._asked, self._ends = True, time.monotonic() + seconds
+        return True
+
+    def take_off(self) -> None:
+        """No longer the process's own; another may begin."""
+        if _pumps.get(self._kind.name) is self:
+            del _pumps[self._kind.name]
 
     def run(self) -> int:
         """How many rows were worked off. Raises what kept one from being settled, after the others were."""
@@ -84,11 +91,21 @@ class Pump:
             more = self._claimed()
             if self._flying:
                 done += self._settle(wait=not more)
-            elif not more and not self._rest():
+            elif not more and not self._rest() and self._is_over():
                 break
         if self._failure is not None:
             raise self._failure
         return done
+
+    def _is_over(self) -> bool:
+        """Whether nobody asked it to go on since it last looked; whoever asks from now on begins another."""
+        with _starting:
+            if self._asked:
+                self._asked = False
+                self._turns.look_anew()
+                return False
+            self.take_off()
+            return True
 
     def _claimed(self) -> bool:
         """``_claim``; where the database fails, nothing new is begun, and what is under way still comes back."""

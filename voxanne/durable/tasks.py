@@ -35,14 +35,15 @@ def work_off(kind_name: str, rows: Sequence[tuple[str, str]]) -> None:
     """Works these rows (clinic, id) off, one after another: those that still wait.
 
     One that fails does not keep the others from their turn; the first failure is raised at the end. Where the kind's
-    threads are all at work, they find the rows themselves.
+    threads are all at work, they find the rows themselves. In a long crowd it may go on for longer than the broker
+    waits for its end: delivered again, it finds its rows done.
     """
     kind = kind_named(kind_name)
     with _place(kind) as taken:
         if taken:
             _work_named(kind, rows)
         elif kind.lane:
-            pump(kind, DRAIN_SECONDS)
+            _drain(kind)
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def drain(kind_name: str) -> int:
     may go on for longer than the broker waits for a task's end: so it is not delivered again."""
     kind = kind_named(kind_name)
     if kind.lane:
-        return pump(kind, DRAIN_SECONDS)
+        return _drain(kind)
     with _place(kind) as taken:
         return _drain(kind) if taken else 0
 

@@ -78,6 +78,10 @@ class Turns:
             self._look_at = 0.0
         return turn
 
+    def look_anew(self) -> None:
+        """Somebody knows of rows that the last look may not have seen."""
+        self._look_at = float("-inf")
+
     def again(self, turn: Turn) -> None:
         """The clinic has more rows in this lane: its next turn comes behind the others'."""
         self._lanes[turn.lane].append(turn)
