@@ -23,10 +23,11 @@ DAYS_LOOKED_AT = 21
 # No visit or its buffers are longer than this, so one that reaches into a day starts at most this far before it.
 LONGEST_BLOCK = timedelta(days=1)
 
+# By provider alone, as in bookings/entering.py.
 BUSY = Statement(
     """
 SELECT provider_id, blocked_from, blocked_until FROM appointments
-WHERE org_id = %(org)s AND status IN ('held', 'confirmed') AND provider_id = ANY(%(providers)s)
+WHERE provider_id = ANY(%(providers)s) AND status IN ('held', 'confirmed')
   AND starts_at >= %(start)s - %(longest)s AND starts_at < %(end)s + %(longest)s
   AND blocked_until > %(start)s AND blocked_from < %(end)s
 UNION ALL

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
-from bookings.calendars.push import queue_push
+from bookings.calendars import push
+from bookings.calendars.push import QUEUED_FOR
 from bookings.confirmation import queue_text
 from bookings.models import Appointment
 from bookings.plan import ProviderPlan
@@ -26,36 +27,45 @@ from voxanne.tenancy.ids import new_id
 Result = TypeVar("Result")
 
 # Callers are refused over a visit that staff overlapped knowingly and over a busy block of the provider's own
-# calendar, in the statement that enters the row; the constraint refuses the rest.
-INSERT_APPOINTMENT = Statement("""
-INSERT INTO appointments
-    (id, org_id, provider_id, service_id, contact_id, patient_name, starts_at, ends_at, blocked_from, blocked_until,
-     status, source, overlaps_knowingly, confirmation_code, token_version, call_id, rescheduled_from_id,
-     cancel_reason, notes, created_at, updated_at)
-SELECT %(id)s, %(org)s, %(provider)s, %(service)s, %(contact)s, %(patient_name)s, %(starts_at)s, %(ends_at)s,
-       %(blocked_from)s, %(blocked_until)s, 'confirmed', %(source)s, %(overlaps_knowingly)s, %(code)s, 1,
-       %(call_id)s::uuid, %(rescheduled_from)s::uuid, '', '', now(), now()
-WHERE %(overlaps_knowingly)s OR (
-    NOT EXISTS (
-        SELECT 1 FROM appointments a
-        WHERE a.org_id = %(org)s AND a.provider_id = %(provider)s AND a.overlaps_knowingly
-          AND a.status IN ('held', 'confirmed') AND a.starts_at > %(blocked_from)s - interval '1 day'
-          AND a.starts_at < %(blocked_until)s + interval '1 day'
-          AND a.blocked_from < %(blocked_until)s AND a.blocked_until > %(blocked_from)s)
-    AND NOT EXISTS (
-        SELECT 1 FROM busy_blocks b
-        WHERE b.org_id = %(org)s AND b.provider_id = %(provider)s
-          AND b.starts_at < %(blocked_until)s AND b.ends_at > %(blocked_from)s)
-    AND NOT EXISTS (
-        SELECT 1 FROM appointments w
-        WHERE w.org_id = %(org)s AND w.contact_id = %(contact)s AND w.starts_at = %(starts_at)s
-          AND w.status IN ('held', 'confirmed')
-          AND (w.provider_id = %(provider)s OR %(any_provider)s)
-          AND (w.provider_id = %(provider)s OR %(first_name)s IN ('', split_part(lower(w.patient_name), ' ', 1))
-               OR w.patient_name = '')))
-ON CONFLICT ON CONSTRAINT no_overlap DO NOTHING
-RETURNING id
-""")
+# calendar, in the statement that enters the row; the constraint refuses the rest. Its event is queued with it: a
+# caller waits for each round trip.
+#
+# Other visits are looked for by provider and by contact alone, which are of one clinic: with the clinic's id
+# PostgreSQL may read all its visits instead, where it does not know yet how many there are.
+INSERT_APPOINTMENT = Statement(f"""
+WITH visit AS (
+    INSERT INTO appointments
+        (id, org_id, provider_id, service_id, contact_id, patient_name, starts_at, ends_at, blocked_from,
+         blocked_until, status, source, overlaps_knowingly, confirmation_code, token_version, call_id,
+         rescheduled_from_id, cancel_reason, notes, created_at, updated_at)
+    SELECT %(id)s, %(org)s, %(provider)s, %(service)s, %(contact)s, %(patient_name)s, %(starts_at)s, %(ends_at)s,
+           %(blocked_from)s, %(blocked_until)s, 'confirmed', %(source)s, %(overlaps_knowingly)s, %(code)s, 1,
+           %(call_id)s::uuid, %(rescheduled_from)s::uuid, '', '', now(), now()
+    WHERE %(overlaps_knowingly)s OR (
+        NOT EXISTS (
+            SELECT 1 FROM appointments a
+            WHERE a.provider_id = %(provider)s AND a.overlaps_knowingly AND a.status IN ('held', 'confirmed')
+              AND a.starts_at > %(blocked_from)s - interval '1 day'
+              AND a.starts_at < %(blocked_until)s + interval '1 day'
+              AND a.blocked_from < %(blocked_until)s AND a.blocked_until > %(blocked_from)s)
+        AND NOT EXISTS (
+            SELECT 1 FROM busy_blocks b
+            WHERE b.org_id = %(org)s AND b.provider_id = %(provider)s
+              AND b.starts_at < %(blocked_until)s AND b.ends_at > %(blocked_from)s)
+        AND NOT EXISTS (
+            SELECT 1 FROM appointments w
+            WHERE w.contact_id = %(contact)s AND w.starts_at = %(starts_at)s AND w.status IN ('held', 'confirmed')
+              AND (w.provider_id = %(provider)s OR %(any_provider)s)
+              AND (w.provider_id = %(provider)s OR %(first_name)s IN ('', split_part(lower(w.patient_name), ' ', 1))
+                   OR w.patient_name = '')))
+    ON CONFLICT ON CONSTRAINT no_overlap DO NOTHING
+    RETURNING id, org_id, provider_id
+), push AS (
+    {QUEUED_FOR.format(visits="visit")}
+    RETURNING id
+)
+SELECT push.id FROM visit LEFT JOIN push ON true
+""")  # noqa: S608  (the text of a statement of ours)
 # A clinic with 10,000 visits to come has one code in 300 in use. Looking first would cost every booking what
 # repeating costs one in 300, and two at one instant would still not see each other: the key decides.
 CODE_GUARD = "one_live_code_a_clinic"
@@ -98,17 +108,21 @@ def enter(
     plan, appointment_id = visit.question.plan, new_id()
     code = moved_from.confirmation_code if moved_from else new_confirmation_code()
     values: dict[str, Any] = {
-        "id": appointment_id, "org": plan.key.org_id, "provider": provider.id, "service": visit.question.service.id,
-        "contact": contact_id, "patient_name": wish.patient_name, "starts_at": visit.starts_at,
-        "ends_at": visit.ends_at, "blocked_from": visit.blocked_from, "blocked_until": visit.blocked_until,
+        "id": appointment_id, "push": new_id(), "org": plan.key.org_id, "provider": provider.id,
+        "service": visit.question.service.id, "contact": contact_id, "patient_name": wish.patient_name,
+        "starts_at": visit.starts_at, "ends_at": visit.ends_at,
+        "blocked_from": visit.blocked_from, "blocked_until": visit.blocked_until,
         "source": wish.source.value, "overlaps_knowingly": wish.overlaps_knowingly, "code": code,
         "call_id": wish.call_id, "rescheduled_from": moved_from.pk if moved_from else None,
         "any_provider": visit.question.provider is None,
         "first_name": wish.patient_name.lower().partition(" ")[0],
     }  # fmt: skip
-    if INSERT_APPOINTMENT.row(values) is None:
+    entered = INSERT_APPOINTMENT.row(values)
+    if entered is None:
         return None
-    queue_push(plan.key.org_id, appointment_id)
+    (push_id,) = entered
+    if push_id is not None:
+        push.wake(plan.key.org_id, push_id)
     sms_status = queue_text(
         plan,
         MessageKind.RESCHEDULED if moved_from else MessageKind.CONFIRMATION,

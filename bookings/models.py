@@ -160,7 +160,9 @@ class Appointment(Owned):
     """A visit. Two live ones never overlap for one provider unless staff said so knowingly: the
     database decides (``no_overlap``), not a check before it."""
 
-    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="appointments")
+    provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, related_name="appointments", db_index=False
+    )
     service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="appointments")
     contact = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="appointments")
     patient_name = models.CharField(max_length=120, blank=True, default="")
@@ -215,6 +217,13 @@ class Appointment(Owned):
             NamedIndex(fields=["org", "contact", "starts_at"], name="idx_appointments_org_contact_date"),
             models.Index(fields=["org", "status", "starts_at"], name="idx_appointments_org_status"),
             models.Index(fields=["org", "starts_at"], name="idx_appointments_scheduled_at"),
+            models.Index(fields=["provider", "starts_at"], name="idx_appointments_provider"),
+            # Looked at before each booking, and next to empty.
+            models.Index(
+                fields=["provider", "starts_at"],
+                name="idx_appointments_overlaps",
+                condition=Q(overlaps_knowingly=True, status__in=LIVE_STATES),
+            ),
             models.Index(
                 fields=["call_id"], name="idx_appointments_call", condition=Q(call_id__isnull=False)
             ),

@@ -35,20 +35,25 @@ LEASE = timedelta(seconds=60)
 SPREAD_SECONDS = 5.0
 FAILING = "Google has just been failing; the calendar is brought up to date by itself."
 
-# No connection, no row. A visit that changed while its event was being written is queued anew: the writer's
-# claim no longer holds, so its settlement is ignored.
-QUEUE_PUSH = Statement("""
+# No connection, no row. ``{visits}`` are the table, or a statement that is just entering one. A connection is found by
+# its provider, which has one at most.
+QUEUED_FOR = """
 INSERT INTO calendar_pushes
     (id, org_id, appointment_id, state, attempts, next_attempt_at, last_error, event_id, calendar_id, created_at,
      updated_at)
-SELECT %(id)s, c.org_id, a.id, 'queued', 0, now(), '', '', '', now(), now()
-FROM appointments a JOIN calendar_connections c ON c.provider_id = a.provider_id
-WHERE a.id = %(appointment)s AND c.org_id = %(org)s
+SELECT %(push)s, a.org_id, a.id, 'queued', 0, now(), '', '', '', now(), now()
+FROM {visits} a JOIN calendar_connections c ON c.provider_id = a.provider_id
+"""
+# A visit that changed while its event was being written is queued anew: the writer's claim no longer holds, so its
+# settlement is ignored.
+QUEUE_PUSH = Statement(f"""
+{QUEUED_FOR.format(visits="appointments")}
+WHERE a.id = %(appointment)s AND a.org_id = %(org)s
 ON CONFLICT (appointment_id) DO UPDATE
     SET state = 'queued', attempts = 0, next_attempt_at = now(), claim_token = NULL, claimed_until = NULL,
         updated_at = now()
 RETURNING id
-""")
+""")  # noqa: S608  (the text of a statement of ours)
 
 VISIT = Statement(
     f"""
@@ -65,9 +70,14 @@ WHERE a.id = %(appointment)s AND a.org_id = %(org)s
 
 def queue_push(org_id: UUID, appointment_id: UUID) -> None:
     """Queues the visit's event in the caller's transaction, if its provider has a calendar connected."""
-    row = QUEUE_PUSH.row({"id": new_id(), "org": org_id, "appointment": appointment_id})
+    row = QUEUE_PUSH.row({"push": new_id(), "org": org_id, "appointment": appointment_id})
     if row is not None:
-        hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, org_id, row[0])
+        wake(org_id, row[0])
+
+
+def wake(org_id: UUID, push_id: UUID) -> None:
+    """Wakes a worker for a queued event when the current transaction commits."""
+    hint_on_commit(CALENDAR_WORK, CALENDAR_QUEUE, org_id, push_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Message(DurableWork):
     lifecycle = LIFECYCLE
 
     contact = models.ForeignKey(
-        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages"
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages", db_index=False
     )
     kind = models.CharField(max_length=30, choices=MessageKind.choices)
     state = models.CharField(max_length=20, choices=MessageState.choices, default=MessageState.QUEUED)

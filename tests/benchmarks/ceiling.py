@@ -35,7 +35,7 @@ def values(clinic: dict[str, Any], service_id: str) -> dict[str, str]:
     provider = clinic["providers"][0]["id"]
     phone = "('+1415' || lpad((:slot::bigint % 10000000)::text, 7, '0'))::varchar"
     return {
-        "id": SLOT_ID, "call": SLOT_ID, "claim": SLOT_ID, "appointment": SLOT_ID, "contact": "'{contact}'",
+        "id": SLOT_ID, "call": SLOT_ID, "claim": SLOT_ID, "push": SLOT_ID, "contact": "'{contact}'",
         "org": f"'{clinic['org_id']}'::uuid", "vapi_call_id": ":slot::bigint::text", "twilio_call_sid": "''::text",
         "caller": phone, "recipient": phone, "phone": phone, "dialled": f"'{clinic['number']}'::text",
         "tool_call_id": "'call_1'::text", "tool": "'bookClinicAppointment'::text", "email": "''::text",
@@ -56,7 +56,6 @@ def values(clinic: dict[str, Any], service_id: str) -> dict[str, str]:
 def script(clinic: dict[str, Any], service_id: str) -> str:
     """A pgbench script of one booking: the look-up, then the transaction's statements in the product's order."""
     from bookings.booking import INSERT_APPOINTMENT
-    from bookings.calendars.push import QUEUE_PUSH
     from messaging.contacts import UPSERT_BY_PHONE
     from messaging.outbox import ENQUEUE
     from telephony.tools.claims import CLAIM
@@ -74,7 +73,7 @@ def script(clinic: dict[str, Any], service_id: str) -> str:
     )
     lines = [
         "\\set slot random(1, 4000000000000)", look_up + ";", "BEGIN;", scope + ";", _filled(CLAIM.sql, known) + ";",
-        contact + " \\gset", _filled(INSERT_APPOINTMENT.sql, known) + ";", _filled(QUEUE_PUSH.sql, known) + ";",
+        contact + " \\gset", _filled(INSERT_APPOINTMENT.sql, known) + ";",
         _filled(ENQUEUE.sql, known) + ";", answer + ";", "COMMIT;",
     ]  # fmt: skip
     return "\n".join(lines).replace(":'contact'", ":contact") + "\n"
