@@ -19,9 +19,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import ceiling, decisions, texts, webhooks, wishes
+from tests.benchmarks import ceiling, decisions, growth, texts, webhooks, wishes
 from tests.benchmarks.load import Measured, http_request, run_clients
-from tests.benchmarks.stack import PROJECT_ROOT, Stack, proportional_set_megabytes, running_stack
+from tests.benchmarks.stack import (
+    PROJECT_ROOT,
+    Stack,
+    become_django,
+    proportional_set_megabytes,
+    running_stack,
+    until_idle,
+)
 
 HEADINGS = ("figure", "measured", "compared to", "bar", "met")
 ROUNDS = 3
@@ -62,18 +69,10 @@ def main() -> int:
         measure_health(table, stack, scale)
         measure_first_request(table, stack, scale)
     measure_texts(table, scale)
+    measure_growth(table, scale)
     written = _write(table)
     print(f"\nwritten to {written}")
     return 1 if any(row["met"] == "NO" for row in table.rows) else 0
-
-
-def become_django(stack: Stack) -> None:
-    """Lets this process read the product's statements and its database."""
-    os.environ.update(stack.environment)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
-    import django
-
-    django.setup()
 
 
 def _write(table: Table) -> Path:
@@ -123,7 +122,7 @@ def measure_bookings(table: Table, stack: Stack, scale: float) -> None:
     bars = {1: 15, 5: 30, 30: 100}
     best_rate = 0.0
     for clients, bar in bars.items():
-        _until_idle(stack)
+        until_idle(stack)
         each = max(4, int({1: 150, 5: 60, 30: 30}[clients] * scale))
         requests = [
             [wishes.booking(clinic, next(times), next(callers)) for _ in range(each)] for _ in range(clients)
@@ -168,9 +167,9 @@ def measure_ceiling(
             [wishes.booking(clinic, next(times), next(callers)) for _ in range(max(4, int(30 * scale)))]
             for _ in range(30)
         ]
-        _until_idle(stack)
+        until_idle(stack)
         product = run_clients(stack.port, requests, wishes.is_booked)
-        _until_idle(stack)
+        until_idle(stack)
         limit = ceiling.measure(settings.DATABASE_URL, settings.DATABASE_BOUND_ROLE, text, 30, 4)
         if limit is None:
             table.add(
@@ -197,7 +196,7 @@ def measure_ceiling(
 def measure_availability(table: Table, stack: Stack, scale: float) -> None:
     from tests.benchmarks.crowd import crowded_clinic
 
-    _until_idle(stack)
+    until_idle(stack)
     clinic = crowded_clinic(stack.seeded["clinics"][0], providers=10, visits=int(FUTURE_VISITS * scale))
     days = [date.today() + timedelta(days=offset) for offset in range(3, 60)]
     days = [day for day in days if day.weekday() < 5]
@@ -250,7 +249,7 @@ def measure_health(table: Table, stack: Stack, scale: float) -> None:
 
 def measure_first_request(table: Table, stack: Stack, scale: float) -> None:
     """From a booking's commit to the text's request at Twilio, at low load: both clocks are this machine's."""
-    _until_idle(stack)
+    until_idle(stack)
     from messaging.models import Message
     from voxanne.tenancy.scope import platform_scope
 
@@ -290,33 +289,23 @@ def measure_texts(table: Table, scale: float) -> None:
     table.add("10,000 texts, 100 senders", measured, compared, ">= 300/s", run.per_second >= 300)
 
 
+def measure_growth(table: Table, scale: float) -> None:
+    """On a stack of its own, whose tables hold a million visits at the end."""
+    for grown in growth.measured_apart(int(growth.VISITS * scale)):
+        table.add(
+            f"{grown.figure}, {growth.VISITS * scale:,.0f} visits",
+            f"p50 {grown.large_p50:.1f}  p95 {grown.large_p95:.1f} ms, {grown.ratio:.2f} times",
+            f"10,000 visits p50 {grown.small_p50:.1f}  p95 {grown.small_p95:.1f} ms",
+            f"<= {growth.BAR} times",
+            grown.ratio <= growth.BAR,
+        )
+
+
 def _phones(stack: Stack) -> list[dict[str, Any]]:
     url = f"http://127.0.0.1:{stack.sandbox_port}/_control/twilio/messages"
     with urllib.request.urlopen(url, timeout=30) as answer:
         found: list[dict[str, Any]] = json.load(answer)
     return found
-
-
-def _until_idle(stack: Stack) -> None:
-    """Waits, up to four minutes, until nothing of the earlier rows is left to send, write or be told of."""
-    from bookings.models import CalendarPush
-    from bookings.states import PushState
-    from messaging.models import Message
-    from messaging.states import MessageState
-    from voxanne.tenancy.scope import platform_scope
-
-    on_their_way = [MessageState.QUEUED, MessageState.SENDING, MessageState.SENT]
-    began = time.monotonic()
-    while time.monotonic() - began < 240:
-        with platform_scope("benchmark"):
-            left = Message.objects.filter(state__in=on_their_way).count()
-            left += CalendarPush.objects.filter(state__in=[PushState.QUEUED, PushState.PUSHING]).count()
-        if not left:
-            return
-        if sys.stderr.isatty():
-            print(f"    {left} texts and events are still on their way …", file=sys.stderr, flush=True)
-        time.sleep(2)
-    raise RuntimeError(f"{left} texts and events are still on their way after four minutes.")
 
 
 if __name__ == "__main__":

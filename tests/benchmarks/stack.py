@@ -84,6 +84,37 @@ def running_stack(more: Mapping[str, str] | None = None) -> Iterator[Stack]:
                 _stop(process)
 
 
+def become_django(stack: Stack) -> None:
+    """Lets this process read the product's statements and its database."""
+    os.environ.update(stack.environment)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxanne.settings")
+    import django
+
+    django.setup()
+
+
+def until_idle(stack: Stack) -> None:
+    """Waits, up to four minutes, until nothing of the earlier rows is left to send, write or be told of."""
+    from bookings.models import CalendarPush
+    from bookings.states import PushState
+    from messaging.models import Message
+    from messaging.states import MessageState
+    from voxanne.tenancy.scope import platform_scope
+
+    on_their_way = [MessageState.QUEUED, MessageState.SENDING, MessageState.SENT]
+    began = time.monotonic()
+    while time.monotonic() - began < 240:
+        with platform_scope("benchmark"):
+            left = Message.objects.filter(state__in=on_their_way).count()
+            left += CalendarPush.objects.filter(state__in=[PushState.QUEUED, PushState.PUSHING]).count()
+        if not left:
+            return
+        if sys.stderr.isatty():
+            print(f"    {left} texts and events are still on their way …", file=sys.stderr, flush=True)
+        time.sleep(2)
+    raise RuntimeError(f"{left} texts and events are still on their way after four minutes.")
+
+
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:

@@ -23,7 +23,14 @@ from itertools import count
 from typing import Any
 
 from tests.benchmarks.processes import command_of, postgres_processes, seconds_of
-from tests.benchmarks.stack import PROJECT_ROOT, Stack, descendants, free_ports, running_stack
+from tests.benchmarks.stack import (
+    PROJECT_ROOT,
+    Stack,
+    become_django,
+    descendants,
+    free_ports,
+    running_stack,
+)
 
 TEXTS = 10_000
 SENDERS = 100
@@ -198,8 +205,6 @@ def measured_apart(texts: int) -> Run:
 
 
 def main() -> int:
-    from tests.benchmarks.__main__ import become_django
-
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.texts", description=__doc__)
     parser.add_argument("texts", type=int, nargs="?", default=TEXTS)
     parser.add_argument("--json", action="store_true", help="For the whole table's sake.")
