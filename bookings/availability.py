@@ -23,16 +23,19 @@ DAYS_LOOKED_AT = 21
 # No visit or its buffers are longer than this, so one that reaches into a day starts at most this far before it.
 LONGEST_BLOCK = timedelta(days=1)
 
-# By provider alone, as in bookings/entering.py.
+# Provider by provider, led by each one's visits whatever PostgreSQL knows of the table (OFFSET keeps it from joining in
+# another way); without the clinic's id, as in bookings/entering.py.
 BUSY = Statement(
     """
-SELECT provider_id, blocked_from, blocked_until FROM appointments
-WHERE provider_id = ANY(%(providers)s) AND status IN ('held', 'confirmed')
-  AND starts_at >= %(start)s - %(longest)s AND starts_at < %(end)s + %(longest)s
-  AND blocked_until > %(start)s AND blocked_from < %(end)s
-UNION ALL
-SELECT provider_id, starts_at, ends_at FROM busy_blocks
-WHERE org_id = %(org)s AND provider_id = ANY(%(providers)s) AND ends_at > %(start)s AND starts_at < %(end)s
+SELECT busy.* FROM unnest(%(providers)s::uuid[]) AS who (id) CROSS JOIN LATERAL (
+    SELECT provider_id, blocked_from, blocked_until FROM appointments
+    WHERE provider_id = who.id AND status IN ('held', 'confirmed')
+      AND starts_at >= %(start)s - %(longest)s AND starts_at < %(end)s + %(longest)s
+      AND blocked_until > %(start)s AND blocked_from < %(end)s
+    UNION ALL
+    SELECT provider_id, starts_at, ends_at FROM busy_blocks
+    WHERE org_id = %(org)s AND provider_id = who.id AND ends_at > %(start)s AND starts_at < %(end)s
+    OFFSET 0) AS busy
 """,
     binary=True,
 )

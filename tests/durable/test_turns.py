@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from messaging.models import Message
+from tests.analysed import analyse
 from tests.clinics import Clinic, make_clinic
 from tests.durable.kinds import text, texting
 from voxanne.durable import many_rows, together, turns
@@ -126,8 +127,7 @@ def crowd(elm: Clinic, oak: Clinic) -> None:
             [elm.id],
         )
     waiting(oak, 1, seconds=1, priority=2)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE sms_delivery_log")
+    analyse("sms_delivery_log")
 
 
 @pytest.mark.usefixtures("crowd")
