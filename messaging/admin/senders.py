@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -34,6 +35,7 @@ from voxanne.tenancy.scope import org_scope
 
 SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 MAY_PAUSE = "messaging.pause_senderaccount"
+REDRIVEN_TOGETHER = 500
 
 
 class SenderForm(SecretsForm):
@@ -163,12 +165,11 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         if held is None:
             return Told("Sending was not paused.", done=False)
         record_act(request, sender, "sender.resume", given["reason"])
-        lost = pauses.given_up_for_it(sender.org_id, since) if given["redrive"] and since else []
-        actor = people.person(request)
-        with org_scope(sender.org_id):
-            again = redrive_many(
-                sender.org_id, lost, reason=given["reason"], actor_id=actor.pk if actor else None
-            )
+        again = (
+            _redrive_what_it_cost(request, sender, since, given["reason"])
+            if given["redrive"] and since
+            else 0
+        )
         return Told(
             f"Sending goes on: {held} held back are due now, {again} given up before wait behind all others."
         )
@@ -212,6 +213,19 @@ ROW_BUTTONS = (
     RowButton("resume", "Resume", MAY_PAUSE, is_paused),
     *whatsapp.ROW_BUTTONS,
 )
+
+
+def _redrive_what_it_cost(request: HttpRequest, sender: SenderAccount, since: datetime, reason: str) -> int:
+    """Part by part: of thousands, what was put back stays so, whatever becomes of the rest."""
+    actor = people.person(request)
+    actor_id = actor.pk if actor else None
+    lost = pauses.given_up_for_it(sender.org_id, since)
+    again = 0
+    for start in range(0, len(lost), REDRIVEN_TOGETHER):
+        part = lost[start : start + REDRIVEN_TOGETHER]
+        with org_scope(sender.org_id):
+            again += redrive_many(sender.org_id, part, reason=reason, actor_id=actor_id)
+    return again
 
 
 def mask_sid(sid: str) -> str:

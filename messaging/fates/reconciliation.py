@@ -59,8 +59,9 @@ MADE_WITH_THE_TRY = timedelta(minutes=1)
 MOST_COMPARED = 500
 MOST_LOST = 3
 MOST_TRIES = len(RETRY_WAITS) + 1
-# Messages in these states may still have a text at Twilio that nobody has told us of.
-MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER)
+# Messages in these states may still have a text at Twilio that nobody has told us of: a person's word that one was sent
+# does not say which it is.
+MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER, MessageState.SENT)
 # A text whose time is over is looked for this long altogether before a person is asked.
 LONGEST_LOOK = timedelta(hours=1)
 JUST_FAILED = "it has just been failing"

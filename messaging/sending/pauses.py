@@ -16,10 +16,10 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from messaging.models import Message, SenderAccount
+from messaging.models import DeliveryAttempt, Message, SenderAccount
 from messaging.providers.answers import Answer
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
@@ -38,9 +38,14 @@ OF_ONE_RECIPIENT = frozenset({21215, 21219, 21408, 21608, 30018, 30024, 30450, 6
 SAME_MOMENT = timedelta(seconds=1)
 # Several workers may have been at it when the first one's refusal paused the rest.
 REFUSED_TOGETHER = timedelta(minutes=2)
-MOST_AT_ONCE = 500
 CODES_OF_ACCOUNT = (
     frozenset(code for code, known in CODES.items() if known.fault is Fault.ACCOUNT) - OF_ONE_RECIPIENT
+)
+# Answers without a code that refuse the whole account.
+BARE_STATUSES = frozenset(
+    status
+    for status in range(300, 500)
+    if outcomes.outcome_of_create(status, None, False).fault is Fault.ACCOUNT
 )
 
 # What somebody else has in hand is left to him: where it stays in the queue, it is held when it is claimed.
@@ -149,14 +154,25 @@ def _lock(found: QuerySet[Message], *, skip_locked: bool = False) -> list[UUID]:
 
 
 def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:
-    """Texts that the fault itself cost, at most ``MOST_AT_ONCE``: dead letters of an account's fault since then, whose
-    time is not over. They may be redriven when the fault is mended."""
+    """Texts that the fault itself cost: dead letters of an account's fault since then, whose time is not over. They
+    may be redriven when the fault is mended."""
+    since = paused_at - REFUSED_TOGETHER
     with org_scope(org_id):
-        dead = Message.objects.filter(
-            org_id=org_id, state=MessageState.DEAD_LETTER, error_code__in=CODES_OF_ACCOUNT
+        refused = DeliveryAttempt.objects.filter(
+            org_id=org_id,
+            message=OuterRef("pk"),
+            started_at__gte=since,
+            error_code=None,
+            http_status__in=BARE_STATUSES,
         )
-        since = dead.filter(dead_lettered_at__gte=paused_at - REFUSED_TOGETHER, expires_at__gt=timezone.now())
-        return list(since.order_by("dead_lettered_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+        dead = Message.objects.filter(
+            Q(error_code__in=CODES_OF_ACCOUNT) | Q(Exists(refused), error_code=None),
+            org_id=org_id,
+            state=MessageState.DEAD_LETTER,
+            dead_lettered_at__gte=since,
+            expires_at__gt=timezone.now(),
+        )
+        return list(dead.order_by("dead_lettered_at").values_list("pk", flat=True))
 
 
 def held(message: Message, reason: str) -> Settlement:

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as product
 from django.utils import timezone
 
-from messaging.fates.deciding import is_open
+from messaging.fates.deciding import Decided, is_open, mark_sent
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.fates.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
 from messaging.models import Message
@@ -123,6 +123,16 @@ def test_where_one_of_two_lost_texts_is_missing_and_no_words_say_whose_neither_i
     sweep_for(wordless, DOUBT + 3 * GAP)
     assert [wordless.now(row).state for row in rows] == [MessageState.DEAD_LETTER] * 2, "a person is asked"
     assert wordless.phone() == [on_the_phone]
+
+
+def test_what_a_person_saw_at_twilio_is_not_taken_for_another_text(wordless: Desk) -> None:
+    """A person counts the one as sent and cannot say which entry it is: the other one is still missing."""
+    there, gone = lost_after_it_was_taken(wordless, "There."), lost_before_it_was_taken(wordless, "Gone.")
+    assert mark_sent(wordless.now(there), reason="It stands in the log.", actor=None) is Decided.DONE
+    sweep_for(wordless, DOUBT + 3 * GAP)
+    assert wordless.now(gone).state == MessageState.DEAD_LETTER, "a person is asked about this one too"
+    assert wordless.now(gone).provider_sid == ""
+    assert wordless.phone() == ["There."]
 
 
 def test_a_receipt_ends_the_doubt_for_both(wordless: Desk) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from messaging.models import SenderAccount
+from messaging.models import DeliveryAttempt, Message, SenderAccount
 from messaging.sending import pauses
 from tests.clinics import Clinic
 from tests.staff.rows import Furnished, dead_letter
@@ -69,6 +70,36 @@ def test_resuming_may_send_again_what_the_fault_cost(client: Client, elms: Furni
     ]
     assert reload(lost).state == ("queued" if ticked else "dead_letter")
     assert reload(of_the_phone).state == "dead_letter"
+
+
+def test_resuming_sends_again_all_that_a_refusal_without_a_code_cost(
+    client: Client, elms: Furnished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.admin.senders.REDRIVEN_TOGETHER", 2)
+    clinic = elms.clinic
+    with platform_scope("test data"):
+        SenderAccount.objects.update(paused_reason="")
+        refused = [refused_with(elms, http_status=401) for _ in range(5)]
+        unreachable, in_another_way = (
+            refused_with(elms, http_status=None),
+            refused_with(elms, http_status=404),
+        )
+    pauses.pause(clinic.id, REASON)
+    client.force_login(clinic.staff["manager"], backend=BACKEND)
+    response = client.post(page(clinic, "resume"), {**YES, "reason": "Mended", "redrive": "on"})
+    assert "5 given up before" in told(response)[0]
+    assert {reload(one).state for one in refused} == {"queued"}
+    assert {reload(one).state for one in (unreachable, in_another_way)} == {"dead_letter"}
+
+
+def refused_with(elms: Furnished, http_status: int | None) -> Message:
+    """A dead letter whose last try had an answer without a code. In a scope."""
+    dead = dead_letter(elms, error_code=None)
+    now = timezone.now()
+    DeliveryAttempt.objects.create(
+        org=elms.clinic.org, message=dead, started_at=now, finished_at=now, http_status=http_status
+    )
+    return dead
 
 
 def test_the_start_page_says_that_sending_is_paused_and_else_nothing(client: Client, elm: Clinic) -> None:
