@@ -13,6 +13,7 @@ import structlog
 from django.db import DatabaseError
 
 from monitoring.alerts import Fact, Severity, alert
+from monitoring.gauges import oldest_waiting
 from monitoring.metrics import BOOKING, MISSED_CALLS
 from monitoring.recent import growth, quantile, total
 
@@ -24,6 +25,8 @@ DAY = 86_400.0
 BOOKING_QUANTILES = ((0.50, 0.300), (0.95, 0.500), (0.99, 0.800))
 MOST_BOOKING_ERRORS = 0.001
 LEAST_FAST_SHARE = 0.95
+# As long as periodic work may be late.
+LONGEST_WAIT = 300.0
 ENOUGH_BOOKINGS = 20
 ENOUGH_CALLS = 20
 
@@ -94,5 +97,18 @@ def fast_path_share() -> list[Breach]:
     return [Breach("fast_path", "Too few missed calls are found by the dial's own outcome.", facts)]
 
 
+def waiting_work() -> list[Breach]:
+    """Kinds of durable work of which a row has been due for so long: its threads are all at work, or no worker is."""
+    waits = ((kind, seconds) for (kind,), seconds in oldest_waiting().items())
+    return [_stuck(kind, seconds) for kind, seconds in waits if seconds >= LONGEST_WAIT]
+
+
+def _stuck(kind: str, seconds: float) -> Breach:
+    facts: dict[str, Fact] = {"work": kind, "seconds": round(seconds)}
+    said = f"Work waits ({kind}): look at the worker and at whom it asks."
+    return Breach(f"waiting_{kind}", said, facts, Severity.CRITICAL)
+
+
 register_threshold("bookings", booking_figures)
+register_threshold("work", waiting_work)
 register_threshold("missed calls", fast_path_share)

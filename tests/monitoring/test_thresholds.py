@@ -1,17 +1,30 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
+from messaging.models import Message
 from monitoring import metrics, redis_link, thresholds
 from monitoring.alerts import Severity
 from monitoring.metric_store import Metric
 from monitoring.recent import growth, quantile, total
 from monitoring.redis_link import RedisLink
-from monitoring.thresholds import Breach, booking_figures, fast_path_share, look_at_thresholds
+from monitoring.thresholds import (
+    LONGEST_WAIT,
+    Breach,
+    booking_figures,
+    fast_path_share,
+    look_at_thresholds,
+    waiting_work,
+)
+from tests.clinics import Clinic
+from tests.durable.kinds import text
+from voxanne.tenancy.scope import org_scope
 
 SECONDS = Metric("tried_seconds", "For tests.", ("how",), (0.1, 0.2, 0.4))
 
@@ -127,3 +140,20 @@ def test_breaches_are_alerted_and_one_failing_check_stops_no_other(monkeypatch: 
     assert said == [
         ((Severity.WARNING, "threshold:text_delivery", "Too few texts arrive."), {"percent": 98.5})
     ]
+
+
+@pytest.mark.django_db
+def test_work_that_is_due_for_five_minutes_is_told_by_its_kind(elm: Clinic) -> None:
+    made = text(elm)
+    due = timezone.now() - timedelta(seconds=LONGEST_WAIT - 5)
+    with org_scope(elm.id):
+        Message.objects.filter(pk=made.pk).update(next_attempt_at=due)
+    assert waiting_work() == []
+    with org_scope(elm.id):
+        Message.objects.filter(pk=made.pk).update(next_attempt_at=due - timedelta(seconds=10))
+    (breach,) = waiting_work()
+    assert (breach.name, breach.severity) == ("waiting_sms-delivery", Severity.CRITICAL)
+    assert breach.facts["seconds"] == pytest.approx(LONGEST_WAIT + 5, abs=3)
+    with org_scope(elm.id):
+        Message.objects.filter(pk=made.pk).update(state="delivered")
+    assert waiting_work() == []
