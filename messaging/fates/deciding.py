@@ -13,10 +13,11 @@ from messaging.models import Message
 from messaging.outbox import wake
 from messaging.sending.priorities import as_it_was
 from messaging.states import MessageState
+from messaging.undelivered import trail
 from messaging.undelivered.dead_letters import is_in_doubt
 from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import move
-from voxanne.tenancy.models import AuditEntry, User
+from voxanne.tenancy.models import User
 from voxanne.tenancy.scope import org_scope
 
 
@@ -64,8 +65,5 @@ def _decide(message: Message, settlement: Settlement, act: str, reason: str, act
     with org_scope(message.org_id):
         if not move(Message, message.org_id, message.pk, settlement, sources=(MessageState(message.state),)):
             return Decided.KNOWN
-        subject = f"{Message._meta.db_table}:{message.pk}"
-        AuditEntry.objects.create(
-            org_id=message.org_id, actor=actor, action=act, subject=subject, reason=reason
-        )
+        trail.record(message, act, reason, actor)
     return Decided.DONE

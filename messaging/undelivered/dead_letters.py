@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from messaging.models import Message
 from messaging.outbox import wake
 from messaging.sending.priorities import BEHIND, as_it_was
 from messaging.states import MessageState
+from messaging.undelivered import trail
 from voxanne.durable import work
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
-from voxanne.tenancy.models import AuditEntry, User
+from voxanne.tenancy.models import User
 from voxanne.tenancy.scope import org_scope, scope_at_hand
 
 # The number at the provider is kept: it tells the old try from the new one when an answer is lost.
@@ -70,7 +71,7 @@ def redrive(message_id: UUID, reason: str = "", *, actor: User | None = None) ->
             return Redriven.TOO_LATE
         if not work.redrive(Message, org_id, message_id, {**FRESH, "priority": as_it_was(message)}):
             return Redriven.NOT_DEAD
-        _record(message, "message.redrive", reason, actor)
+        trail.record(message, "message.redrive", reason, actor)
         wake(org_id, message_id)
     return Redriven.DONE
 
@@ -81,7 +82,7 @@ def discard(message: Message, *, reason: str, actor: User | None) -> bool:
     with org_scope(message.org_id):
         if not work.move(Message, message.org_id, message.pk, given_up, sources=(MessageState.DEAD_LETTER,)):
             return False
-        _record(message, "message.discard", reason, actor)
+        trail.record(message, "message.discard", reason, actor)
     return True
 
 
@@ -94,7 +95,7 @@ def redrive_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, acto
     moved = work.move_many(
         Message, org_id, message_ids, fresh, source=MessageState.DEAD_LETTER, only=still_useful
     )
-    _record_many(org_id, moved, "message.redrive", reason, actor_id)
+    trail.record_many(org_id, moved, "message.redrive", reason, actor_id)
     return len(moved)
 
 
@@ -117,26 +118,8 @@ def discard_many(org_id: UUID, message_ids: Sequence[UUID], *, reason: str, acto
     """``discard`` for many at once, of one clinic: how many this call gave up. Inside the clinic's scope."""
     given_up = Settlement(MessageState.CANCELED, uses_attempt=False, columns={"last_error": F("last_error")})
     moved = work.move_many(Message, org_id, message_ids, given_up, source=MessageState.DEAD_LETTER)
-    _record_many(org_id, moved, "message.discard", reason, actor_id)
+    trail.record_many(org_id, moved, "message.discard", reason, actor_id)
     return len(moved)
-
-
-def _record_many(org_id: UUID, pks: Iterable[UUID], act: str, reason: str, actor_id: int | None) -> None:
-    AuditEntry.objects.bulk_create(
-        AuditEntry(
-            org_id=org_id,
-            actor_id=actor_id,
-            action=act,
-            subject=f"{Message._meta.db_table}:{pk}",
-            reason=reason,
-        )
-        for pk in pks
-    )
-
-
-def _record(message: Message, act: str, reason: str, actor: User | None) -> None:
-    subject = f"{Message._meta.db_table}:{message.pk}"
-    AuditEntry.objects.create(org_id=message.org_id, actor=actor, action=act, subject=subject, reason=reason)
 
 
 def _clinic_of(message_id: UUID) -> UUID | None:

@@ -128,16 +128,16 @@ class Stack:
             raise RuntimeFault("Valkey does not run.")
         return record.data
 
-    def until(self, what: str, holds: Callable[[], bool], seconds: float) -> float:
-        """Waits until ``holds()``; the seconds it took. Raises RuntimeFault when it takes longer, or when a
-        process of the stack keeps ending."""
+    def until(self, what: str, holds: Callable[[], bool], seconds: float, every: float = 0.05) -> float:
+        """Waits until ``holds()``, which is asked again after ``every`` seconds; the seconds it took. Raises
+        RuntimeFault when it takes longer, or when a process of the stack keeps ending."""
         began = time.monotonic()
         while not holds():
             if self._fault is not None:
                 raise self._fault
             if time.monotonic() - began > seconds:
                 raise RuntimeFault(f"{what}: not within {seconds:g} s")
-            time.sleep(0.05)
+            time.sleep(every)
         return time.monotonic() - began
 
     def log_tails(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from itertools import islice, product
 
@@ -12,6 +11,7 @@ from tests.faults.stack import Stack
 from voxanne.runtime.faults import RuntimeFault
 
 STARTS = [f"{hour:02d}:{minute:02d}" for hour in range(9, 17) for minute in (0, 30)]
+LOOK_SECONDS = 0.25
 
 
 def book_texts(stack: Stack, number: int) -> list[Answer]:
@@ -29,8 +29,7 @@ def book_texts(stack: Stack, number: int) -> list[Answer]:
 
 def all_ended(stack: Stack, mark: datetime, ended: frozenset[str]) -> bool:
     """Whether every text written since ``mark`` is in one of these states, those ``sent`` only where Twilio told of no
-    receipt. Looks a moment later each time, for whoever waits for it."""
-    time.sleep(0.2)
+    receipt. Worth asking every ``LOOK_SECONDS``."""
     states = evidence.states_since(stack, mark)
     return set(states) <= ended and states["sent"] <= stack.sandbox.struck("no_receipts")
 

@@ -10,7 +10,7 @@ from tests.faults import evidence
 from tests.faults.killing import kill_mid_send, naive_sweeper, queue_again, words
 from tests.faults.rows import Row
 from tests.faults.stack import GAP_SECONDS, LEASE_SECONDS, Stack
-from tests.faults.texts import all_ended, book_texts, copies_on_phones
+from tests.faults.texts import LOOK_SECONDS, all_ended, book_texts, copies_on_phones
 
 NAME = "thousand-texts"
 TEXTS, TEXTS_OF_CONTROL = 1_000, 60
@@ -42,7 +42,7 @@ def run(stack: Stack) -> Row:
         in_flight = [kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
         seconds = stack.until(
-            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS
+            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS, LOOK_SECONDS
         )
         struck = {
             kind: stack.sandbox.struck(kind) for kind in (*REFUSED, "accepted_then_lost", "no_receipts")
@@ -77,7 +77,9 @@ def control(stack: Stack) -> Row:
         queue_again(stack, nobody_sends=True)
         with naive_sweeper():
             stack.restart("worker")
-            stack.until("every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS)
+            stack.until(
+                "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS, LOOK_SECONDS
+            )
     phones = copies_on_phones(stack, mark)
     figures = (
         f"no lease, no reconciliation: {TEXTS_OF_CONTROL} texts, one worker killed with {in_flight} in flight: "

@@ -9,7 +9,7 @@ from tests.faults import evidence
 from tests.faults.killing import ANSWER_DELAY, kill_mid_send, naive_sweeper, queue_again, words
 from tests.faults.rows import Row
 from tests.faults.stack import COOL_DOWN_SECONDS, GAP_SECONDS, LEASE_SECONDS, Stack
-from tests.faults.texts import all_ended, book_texts, copies_on_phones
+from tests.faults.texts import LOOK_SECONDS, all_ended, book_texts, copies_on_phones
 
 NAME = "worker-killed"
 TEXTS, TEXTS_OF_CONTROL = 400, 40
@@ -27,7 +27,7 @@ def run(stack: Stack) -> Row:
         in_flight = [kill_mid_send(stack) for _ in range(KILLS)]
         stack.restart("worker")
         seconds = stack.until(
-            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS
+            "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS, LOOK_SECONDS
         )
         without_receipts = stack.sandbox.struck("no_receipts")
         lost, reset = (stack.sandbox.struck(kind) for kind in ("accepted_then_lost", "connection_reset"))
@@ -55,7 +55,9 @@ def control(stack: Stack) -> Row:
         queue_again(stack, nobody_sends=True)
         with naive_sweeper():
             stack.restart("worker")
-            stack.until("every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS)
+            stack.until(
+                "every text has its end", lambda: all_ended(stack, mark, ENDED), SETTLED_SECONDS, LOOK_SECONDS
+            )
     phones = copies_on_phones(stack, mark)
     doubled = sum(copies > 1 for copies in phones)
     figures = (
