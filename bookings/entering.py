@@ -14,7 +14,6 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from bookings.calendars import push
-from bookings.calendars.push import QUEUED_FOR
 from bookings.confirmation import queue_text
 from bookings.models import Appointment
 from bookings.plan import ProviderPlan
@@ -61,7 +60,7 @@ WITH visit AS (
     ON CONFLICT ON CONSTRAINT no_overlap DO NOTHING
     RETURNING id, org_id, provider_id
 ), push AS (
-    {QUEUED_FOR.format(visits="visit")}
+    {push.QUEUED_FOR.format(visits="visit")}
     RETURNING id
 )
 SELECT push.id FROM visit LEFT JOIN push ON true

@@ -27,6 +27,7 @@ MOST_BOOKING_ERRORS = 0.001
 LEAST_FAST_SHARE = 0.95
 # As long as periodic work may be late.
 LONGEST_WAIT = 300.0
+FAR_TOO_LONG = 1800.0
 ENOUGH_BOOKINGS = 20
 ENOUGH_CALLS = 20
 
@@ -98,15 +99,19 @@ def fast_path_share() -> list[Breach]:
 
 
 def waiting_work() -> list[Breach]:
-    """Kinds of durable work of which a row has been due for so long: its threads are all at work, or no worker is."""
+    """Kinds of durable work of which a row has been due for so long: its threads are all at work, or fail. Where no
+    worker runs nobody looks; ``/health`` says so."""
     waits = ((kind, seconds) for (kind,), seconds in oldest_waiting().items())
     return [_stuck(kind, seconds) for kind, seconds in waits if seconds >= LONGEST_WAIT]
 
 
 def _stuck(kind: str, seconds: float) -> Breach:
     facts: dict[str, Fact] = {"work": kind, "seconds": round(seconds)}
-    said = f"Work waits ({kind}): look at the worker and at whom it asks."
-    return Breach(f"waiting_{kind}", said, facts, Severity.CRITICAL)
+    said = (
+        f"Work of one kind waits ({kind}): see whether the workers keep up, and whether the provider answers."
+    )
+    severity = Severity.CRITICAL if seconds >= FAR_TOO_LONG else Severity.WARNING
+    return Breach(f"waiting_{kind}", said, facts, severity)
 
 
 register_threshold("bookings", booking_figures)

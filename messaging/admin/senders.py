@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.contrib import admin
@@ -16,11 +17,11 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 from messaging.admin import whatsapp
 from messaging.admin.numbers import clean_number
 from messaging.manners import consent
-from messaging.models import SenderAccount
+from messaging.models import BulkAct, SenderAccount
 from messaging.senders import ANOTHERS_NUMBER, ANOTHERS_SERVICE, is_anothers_number
 from messaging.sending import pauses
 from messaging.sending.pace import granted_to, line_up_anew
-from messaging.undelivered.dead_letters import redrive_many
+from messaging.undelivered import bulk_acts
 from voxanne.staff import people
 from voxanne.staff.asking import Told, WithReason, asks_about_row
 from voxanne.staff.audit import record_act
@@ -31,11 +32,9 @@ from voxanne.staff.forms import SecretsForm
 from voxanne.staff.rows import RowButton, buttons
 from voxanne.staff.start import Figure, add_figure
 from voxanne.tenancy.models import Organization
-from voxanne.tenancy.scope import org_scope
 
 SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 MAY_PAUSE = "messaging.pause_senderaccount"
-REDRIVEN_TOGETHER = 500
 
 
 class SenderForm(SecretsForm):
@@ -170,9 +169,7 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
             if given["redrive"] and since
             else 0
         )
-        return Told(
-            f"Sending goes on: {held} held back are due now, {again} given up before wait behind all others."
-        )
+        return Told(f"Sending goes on: {held} held back are due now.{_told_of(again)}")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Who opted out of the old number has opted out of the new one, on either channel."""
@@ -215,17 +212,21 @@ ROW_BUTTONS = (
 )
 
 
+def _told_of(again: int) -> str:
+    """What became of those that the fault cost, blank where there are none."""
+    if not again:
+        return ""
+    texts = "1 text given up before is" if again == 1 else f"{again} texts given up before are"
+    return f" {texts} put back step by step, behind all others: see Bulk acts on texts."
+
+
 def _redrive_what_it_cost(request: HttpRequest, sender: SenderAccount, since: datetime, reason: str) -> int:
-    """Part by part: of thousands, what was put back stays so, whatever becomes of the rest."""
-    actor = people.person(request)
-    actor_id = actor.pk if actor else None
-    lost = pauses.given_up_for_it(sender.org_id, since)
-    again = 0
-    for start in range(0, len(lost), REDRIVEN_TOGETHER):
-        part = lost[start : start + REDRIVEN_TOGETHER]
-        with org_scope(sender.org_id):
-            again += redrive_many(sender.org_id, part, reason=reason, actor_id=actor_id)
-    return again
+    """How many texts the workers will put back, step by step; they stop where the texts die again."""
+    chosen = [(sender.org_id, pk) for pk in pauses.given_up_for_it(sender.org_id, since)]
+    if chosen:
+        asker = people.person(request)
+        bulk_acts.ask_for(BulkAct.Act.REDRIVE, chosen, reason=reason, asked_by=asker, asked_key=uuid4())
+    return len(chosen)
 
 
 def mask_sid(sid: str) -> str:

@@ -4,12 +4,13 @@ The list does not always show our words: a trial account puts a line of its own 
 keeps no message bodies shows none. So a text in it is judged by how strong the likeness is:
 
 1. the same words, with or without the trial account's line: ours. Of equal texts to one person the oldest is taken;
-   which of them is whose does not matter, because there are as many texts as messages.
+   which of them is whose does not matter, as long as there is one for each that a person counted as sent, too.
 2. no words, made about when we tried: one that nobody else holds *may* be ours. It may also be another text's to the
-   same phone whose answer was lost at about the same time. Where there is such a text without words for each message
-   that misses one, the first is the first one's, and so on: all are found. Where there are fewer, somebody's text is
+   same phone whose answer was lost at about the same time. Where there is such a text without words for each try that
+   misses one, the first is the first one's, and so on: all are found. Where there are fewer, somebody's text is
    missing and nobody can tell whose: then nothing is sent again by itself. A receipt, which carries our id, may still
-   tell; after ``LONGEST_DOUBT`` a person is asked to look.
+   tell; after ``LONGEST_DOUBT`` a person is asked to look. Tries count whatever was decided about their message since:
+   a person's word that one was sent, or is to be sent again, does not say which text in the list it is.
 3. other words, which no text of ours to that phone has, within a minute of a try of ours: *may* be ours, for whoever
    stands between may alter words. It may also be the clinic's own from elsewhere, by the same number. Nothing is sent
    again by itself; a receipt may tell, or a person is asked, as above.
@@ -28,14 +29,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from messaging.channels import Channel, address
 from messaging.fates.receipts import Receipt, settlement_of
 from messaging.manners import rehearsal
-from messaging.models import DeliveryAttempt, Message
-from messaging.providers.answers import Listed, ListingFailed, TryOutcome
+from messaging.models import Message
+from messaging.providers.answers import Listed, ListingFailed
 from messaging.providers.twilio import client as twilio
 from messaging.senders import account_of_clinic
 from messaging.sending import tries
@@ -59,9 +60,8 @@ MADE_WITH_THE_TRY = timedelta(minutes=1)
 MOST_COMPARED = 500
 MOST_LOST = 3
 MOST_TRIES = len(RETRY_WAITS) + 1
-# Messages in these states may still have a text at Twilio that nobody has told us of: a person's word that one was sent
-# does not say which it is.
-MAY_MISS_ONE = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.DEAD_LETTER, MessageState.SENT)
+# A try that began so long before the message cannot be mistaken for one of its own, however wrong a clock was.
+LONG_BEFORE = timedelta(days=1)
 # A text whose time is over is looked for this long altogether before a person is asked.
 LONGEST_LOOK = timedelta(hours=1)
 JUST_FAILED = "it has just been failing"
@@ -72,6 +72,10 @@ UNPROVED = (
 IN_DOUBT = (
     "Twilio has a text to this number that may be this one, without its words. Look at Twilio's log before it is"
     " sent again."
+)
+IN_SAME_WORDS = (
+    "Twilio has a text of the same words to this number, but a person counted it as another one's. Look at Twilio's log"
+    " before it is sent again."
 )
 IN_OTHER_WORDS = (
     "Twilio has a text to this number that may be this one, in other words. Look at Twilio's log before it is sent"
@@ -148,11 +152,15 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
         )
     if now >= message.expires_at:
         said = "Its time passed while its fate was unknown; Twilio does not have it."
-        return Settlement(MessageState.EXPIRED, uses_attempt=False, error=said)
+        return _absent(message, Settlement(MessageState.EXPIRED, uses_attempt=False, error=said))
     if _was_lost_too_often(message):
         return _given_up_in_doubt(LOST_TOO_OFTEN, now)
     said = "Twilio does not have it; it is sent again."
-    return Settlement(MessageState.QUEUED, uses_attempt=False, error=said)
+    return _absent(message, Settlement(MessageState.QUEUED, uses_attempt=False, error=said))
+
+
+def _absent(message: Message, settlement: Settlement) -> Settlement:
+    return settlement.also(partial(tries.note_absent, message))
 
 
 def _was_lost_too_often(message: Message) -> bool:
@@ -178,6 +186,8 @@ def _find_at_twilio(message: Message) -> Found:
         # Twilio's times have whole seconds; within one, its list still has the newest first.
         free = sorted((item for item in reversed(listed) if item.sid not in taken), key=_made_at)
         same = [item for item in free if _has_words_of(item, message)]
+        if same and len(same) <= _counted_without_a_sid(message):
+            return Found(None, in_doubt=IN_SAME_WORDS)
         if same:
             return Found(same[0], sure=tries.is_only_one_out(message))
         found = _among_those_without_words(message, [item for item in free if _may_hide_words(item, message)])
@@ -241,18 +251,28 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
     """Rule 2 of this module; ``wordless`` are nobody's, the oldest first. Inside the clinic's scope."""
     if not wordless:
         return Found(None)
-    missing = _missing_one(message)
-    tried_at = missing.get(message, message.first_attempted_at or message.created_at)
+    lost = tries.missing(_texts_to_the_phone(message), message.created_at - LONG_BEFORE)
+    own = [at for owner, at in lost if owner == message.pk]
+    tried_at = own[-1] if own else message.first_attempted_at or message.created_at
     possible = [item for item in wordless if _made_about(item, tried_at)]
     if not possible:
         return Found(None)
     if any(not _made_about_by_both(item, tried_at) for item in possible):
         return Found(None, in_doubt=IN_DOUBT)
-    rivals = [one for one, at in missing.items() if any(_made_about(item, at) for item in possible)]
+    rivals = [owner for owner, at in lost if any(_made_about(item, at) for item in possible)]
     if len(possible) < len(rivals):
         return Found(None, in_doubt=IN_DOUBT)
-    mine = possible[rivals.index(message) if message in rivals else 0]
-    return Found(mine, sure=rivals == [message] and len(possible) == 1 and tries.is_only_one_out(message))
+    mine = possible[rivals.index(message.pk) if message.pk in rivals else 0]
+    alone = rivals == [message.pk] and len(possible) == 1
+    return Found(mine, sure=alone and tries.is_only_one_out(message))
+
+
+def _counted_without_a_sid(message: Message) -> int:
+    """How many tries a list of now may show of other texts with the same words that a person counted as sent: nothing
+    there says which they are."""
+    marked = _texts_to_the_phone(message).filter(state=MessageState.SENT, provider_sid="", body=message.body)
+    listed_since = twilio.earliest_listing(_first_tried(message))
+    return len(tries.missing(marked.exclude(pk=message.pk), listed_since))
 
 
 def _made_about(item: Listed, then: datetime) -> bool:
@@ -267,20 +287,3 @@ def _made_about_by_both(item: Listed, then: datetime) -> bool:
 
 def _moments(item: Listed) -> tuple[datetime, datetime]:
     return _made_at(item), item.ours_at or _made_at(item)
-
-
-def _missing_one(message: Message) -> dict[Message, datetime]:
-    """The messages to this phone whose newest try may have left a text at Twilio that no row holds, and when that
-    try began; the earliest first."""
-    newest = DeliveryAttempt.objects.filter(message=OuterRef("pk")).order_by("-started_at")
-    tried = (
-        _texts_to_the_phone(message)
-        .filter(state__in=MAY_MISS_ONE)
-        .annotate(
-            tried_at=Subquery(newest.values("started_at")[:1]),
-            tried_sid=Subquery(newest.values("provider_sid")[:1]),
-            came_to=Subquery(newest.values("outcome")[:1]),
-        )
-    )
-    open_ones = tried.filter(tried_sid="", came_to__in=("", TryOutcome.LOST.value)).order_by("tried_at")
-    return {one: one.tried_at for one in open_ones}

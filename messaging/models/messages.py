@@ -130,6 +130,9 @@ class DeliveryAttempt(Owned):
     error_code = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True, default="")
     provider_sid = models.CharField(max_length=40, blank=True, default="")
+    found_absent_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the provider's list had shown twice that it took no such text."
+    )
     channel = models.CharField(
         max_length=10, choices=Channel.choices, default=Channel.SMS, db_default=Channel.SMS
     )

@@ -70,6 +70,10 @@ WHERE org_id = %(org)s AND message_id = %(message)s AND provider_sid = %(sid)s
 """)
 
 
+# Tries that may have left a text at Twilio of which we do not know the SID.
+_OUT = Q(provider_sid="", outcome__in=("", TryOutcome.LOST.value))
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A try's row, and the clinic at the version of its plan. ``id`` is None, and nothing was written, where the text
@@ -140,6 +144,19 @@ def note_sid(message: Message, sid: str) -> None:
         newest.save(update_fields=["provider_sid"])
 
 
+def note_absent(message: Message) -> None:
+    """Keeps with the tries of which we know no SID that the list at Twilio showed none of them."""
+    _out(message).filter(found_absent_at=None).update(found_absent_at=timezone.now())
+
+
+def missing(texts: QuerySet[Message], since: datetime) -> list[tuple[UUID, datetime]]:
+    """Of these messages each try since then that may have left a text at Twilio which no row holds: whose it was, and
+    when it began; the earliest first."""
+    may_be_there = _OUT & Q(found_absent_at=None, started_at__gte=since, message__in=texts)
+    rows = DeliveryAttempt.objects.filter(may_be_there).order_by("started_at")
+    return list(rows.values_list("message_id", "started_at"))
+
+
 def note_fate(message: Message, sid: str, code: int | None, reason: str) -> None:
     """Keeps with the try that Twilio took under this SID what became of it later: the next one has its own fate."""
     message.tries.filter(provider_sid=sid).update(error_code=code, error=reason)
@@ -162,9 +179,7 @@ def moments_of_lost(message: Message) -> list[datetime]:
 
 
 def _out(message: Message) -> QuerySet[DeliveryAttempt]:
-    return DeliveryAttempt.objects.filter(
-        message=message, provider_sid="", outcome__in=("", TryOutcome.LOST.value)
-    )
+    return DeliveryAttempt.objects.filter(_OUT, message=message)
 
 
 def note_bad_end(message: Message, sid: str, status: str, code: int | None) -> None:

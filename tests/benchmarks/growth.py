@@ -1,8 +1,9 @@
 """What a booking and a look at free times cost when the tables have grown a hundredfold:
 ``python -m tests.benchmarks.growth`` through the runtime, and rows of ``make bench``.
 
-A clinic with 5,000 visits to come is asked twice by five callers: among 10,000 visits of six clinics, and among a
-million of five hundred. Statistics are brought up to date in between, as autovacuum does it within a minute.
+A clinic with 5,000 visits to come and 3,000 behind it is asked twice by five callers: among 10,000 visits of five
+clinics, and among a million of five hundred. Statistics are brought up to date in between, as autovacuum does it within
+a minute.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from itertools import cycle
 from typing import Any
 
 from tests.benchmarks import wishes
@@ -25,6 +27,12 @@ from tests.benchmarks.stack import PROJECT_ROOT, Stack, become_django, running_s
 VISITS = 1_000_000
 FIRST_VISITS = 10_000
 OWN_VISITS = 5_000
+FIRST_CLINICS = 4
+CROWD = 10
+# Behind each of its providers.
+OWN_PAST = 250
+# They come again and again.
+CALLERS = 200
 CLINICS = 500
 PROVIDERS = 4
 BAR = 1.5
@@ -32,22 +40,23 @@ CLIENTS = 5
 ROUNDS = 4
 EACH = 50
 
-# Two a day and provider, from five months back to three months ahead, without the checks of foreign keys: they hold,
+# Two a day and provider, from so many days ago on, without the checks of foreign keys: they hold,
 # and would be most of the work.
-VISITS_OF_OTHERS = """
+ADD_VISITS = """
 INSERT INTO appointments
     (id, org_id, provider_id, service_id, contact_id, patient_name, starts_at, ends_at, blocked_from, blocked_until,
      status, source, overlaps_knowingly, confirmation_code, token_version, cancel_reason, notes, created_at, updated_at)
 SELECT gen_random_uuid(), p.org_id, p.id, s.id, c.id, 'Dana Ruiz', day.at, day.at + interval '20 minutes', day.at,
        day.at + interval '20 minutes', CASE WHEN day.at < now() AND n %% 9 = 0 THEN 'cancelled' ELSE 'confirmed' END,
-       'voice', false, substr(p.slug, 3) || lpad(to_hex(n), 4, '0'), 1, '', '', now(), now()
+       'voice', false, 'g' || lpad(to_hex(p.position::integer), 2, '0') || lpad(to_hex(n), 3, '0'), 1, '', '', now(),
+       now()
 FROM providers p
 JOIN organizations o ON o.id = p.org_id AND o.slug = %(slug)s
-JOIN services s ON s.org_id = p.org_id
-JOIN contacts c ON c.org_id = p.org_id
+JOIN services s ON s.org_id = p.org_id AND s.is_default
+CROSS JOIN LATERAL (SELECT id FROM contacts c WHERE c.org_id = p.org_id ORDER BY c.created_at LIMIT 1) c
 CROSS JOIN generate_series(0, %(each)s - 1) n
-CROSS JOIN LATERAL (SELECT date_trunc('hour', now()) - interval '150 days' + n * interval '12 hours' + random()
-    * interval '3 hours') AS day (at)
+CROSS JOIN LATERAL (SELECT date_trunc('hour', now()) - %(days_ago)s * interval '1 day' + n * interval '12 hours'
+                           + random() * interval '3 hours') AS day (at)
 """
 
 
@@ -70,15 +79,14 @@ def measure(stack: Stack, visits: int = VISITS) -> Iterator[Grown]:
     """Django of this process must know the stack's database already."""
     from tests.benchmarks.crowd import crowded_clinic
 
-    clinic = crowded_clinic(stack.seeded["clinics"][0], providers=10, visits=OWN_VISITS)
+    clinic = crowded_clinic(stack.seeded["clinics"][0], providers=CROWD, visits=OWN_VISITS)
     times = wishes.times_of(clinic, date.today() + timedelta(days=3))
-    callers = (f"+1415{number}" for number in range(2_000_000, 6_000_000))
-    share = visits // CLINICS
-    few = (FIRST_VISITS - OWN_VISITS) // share
-    _grow(stack, 0, few, share)
+    callers = cycle(f"+1415{number}" for number in range(2_000_000, 2_000_000 + CALLERS))
+    few = FIRST_VISITS - OWN_VISITS - OWN_PAST * (CROWD + len(clinic["providers"]))
+    _grow(stack, 0, FIRST_CLINICS, few // FIRST_CLINICS, also=clinic["slug"])
     _ask(stack, clinic, times, callers, rounds=1)
     small = _ask(stack, clinic, times, callers)
-    _grow(stack, few, CLINICS - 1, share)
+    _grow(stack, FIRST_CLINICS, CLINICS - 1, visits // CLINICS)
     _ask(stack, clinic, times, callers, rounds=1)
     large = _ask(stack, clinic, times, callers)
     for figure, before in small.items():
@@ -120,8 +128,9 @@ def _add(total: Measured, part: Measured) -> None:
     total.milliseconds += part.milliseconds
 
 
-def _grow(stack: Stack, first: int, last: int, share: int) -> None:
-    """Adds the clinics with these numbers, ``share`` visits each, then brings the statistics up to date."""
+def _grow(stack: Stack, first: int, last: int, share: int, also: str = "") -> None:
+    """Adds the clinics with these numbers, ``share`` visits each, and a past to the clinic ``also``; then brings the
+    statistics up to date."""
     import psycopg
 
     from voxanne.runtime.postgres import superuser_url
@@ -133,8 +142,11 @@ def _grow(stack: Stack, first: int, last: int, share: int) -> None:
     with psycopg.connect(superuser_url(server), autocommit=True) as database:
         database.execute("SET session_replication_role = replica")
         for number in range(first, last):
-            database.execute(VISITS_OF_OTHERS, {"slug": _slug(number), "each": share // PROVIDERS})
+            wanted = {"slug": _slug(number), "each": share // PROVIDERS, "days_ago": 150}
+            database.execute(ADD_VISITS, wanted)
             _tell(number + 1 - first, last - first)
+        if also:
+            database.execute(ADD_VISITS, {"slug": also, "each": OWN_PAST, "days_ago": 300})
         database.execute("VACUUM ANALYZE")
         database.execute("CHECKPOINT")
 

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as product
 from django.utils import timezone
 
-from messaging.fates.deciding import Decided, is_open, mark_sent
+from messaging.fates.deciding import Decided, is_open, mark_sent, send_again
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.fates.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
 from messaging.models import Message
@@ -133,6 +133,38 @@ def test_what_a_person_saw_at_twilio_is_not_taken_for_another_text(wordless: Des
     assert wordless.now(gone).state == MessageState.DEAD_LETTER, "a person is asked about this one too"
     assert wordless.now(gone).provider_sid == ""
     assert wordless.phone() == ["There."]
+
+
+def test_what_a_person_sent_again_does_not_give_its_first_text_to_another(wordless: Desk) -> None:
+    there, gone = lost_after_it_was_taken(wordless, "There."), lost_before_it_was_taken(wordless, "Gone.")
+    assert send_again(wordless.now(there), reason="Nobody knows.", actor=None) is Decided.DONE
+    wordless.send(wordless.now(there))
+    sweep_for(wordless, DOUBT + 3 * GAP)
+    assert wordless.now(gone).state == MessageState.DEAD_LETTER, "a person is asked about this one too"
+    assert wordless.phone() == ["There."] * 2, "of which that person was told"
+
+
+def test_a_try_that_the_list_never_showed_takes_no_text_from_another(wordless: Desk) -> None:
+    again = lost_before_it_was_taken(wordless, "Again.")
+    sweep_for(wordless, 3 * GAP)
+    assert wordless.phone() == ["Again."]
+    with org_scope(wordless.clinic.id):
+        assert again.tries.exclude(found_absent_at=None).count() == 1
+    other = lost_after_it_was_taken(wordless, "Other.")
+    wordless.look_up()
+    assert wordless.now(other).state in OUT
+
+
+def test_of_equal_texts_the_one_that_a_person_counted_keeps_its_own(desk: Desk) -> None:
+    there, gone = (one(desk, "Equal.") for one in (lost_after_it_was_taken, lost_before_it_was_taken))
+    assert mark_sent(desk.now(there), reason="It stands in the log.", actor=None) is Decided.DONE
+    desk.look_up()
+    assert desk.now(gone).state == MessageState.UNKNOWN
+    assert "counted it as another one's" in desk.now(gone).last_error
+    assert apply_receipt(desk.clinic.id, there.pk, Receipt(desk.sids()[0], "delivered", None))
+    sweep_for(desk, 3 * GAP)
+    assert (desk.now(there).state, desk.now(gone).state in OUT) == (MessageState.DELIVERED, True)
+    assert desk.phone() == ["Equal."] * 2
 
 
 def test_a_receipt_ends_the_doubt_for_both(wordless: Desk) -> None:

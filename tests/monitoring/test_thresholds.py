@@ -15,6 +15,7 @@ from monitoring.metric_store import Metric
 from monitoring.recent import growth, quantile, total
 from monitoring.redis_link import RedisLink
 from monitoring.thresholds import (
+    FAR_TOO_LONG,
     LONGEST_WAIT,
     Breach,
     booking_figures,
@@ -152,8 +153,11 @@ def test_work_that_is_due_for_five_minutes_is_told_by_its_kind(elm: Clinic) -> N
     with org_scope(elm.id):
         Message.objects.filter(pk=made.pk).update(next_attempt_at=due - timedelta(seconds=10))
     (breach,) = waiting_work()
-    assert (breach.name, breach.severity) == ("waiting_sms-delivery", Severity.CRITICAL)
+    assert (breach.name, breach.severity) == ("waiting_sms-delivery", Severity.WARNING)
     assert breach.facts["seconds"] == pytest.approx(LONGEST_WAIT + 5, abs=3)
+    with org_scope(elm.id):
+        Message.objects.filter(pk=made.pk).update(next_attempt_at=due - timedelta(seconds=FAR_TOO_LONG))
+    assert [breach.severity for breach in waiting_work()] == [Severity.CRITICAL]
     with org_scope(elm.id):
         Message.objects.filter(pk=made.pk).update(state="delivered")
     assert waiting_work() == []
