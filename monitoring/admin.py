@@ -122,7 +122,7 @@ class BreakerTransitionAdmin(ReadOnly, OperatorOnly, ListedPage):
         return "All processes" if transition.shared else "One process, while Redis was away"
 
 
-CIRCUIT_COLUMNS = ("Service", "For", "State", "Since", "Asked again")
+CIRCUIT_COLUMNS = ("Service", "For", "State", "Failing", "Next question")
 
 
 def circuits_now() -> list[tuple[Any, ...]]:

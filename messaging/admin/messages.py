@@ -197,6 +197,10 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
         name = f"{row.contact.name}, " if row.contact and row.contact.name else ""
         return f"{name}{mask(row.recipient)}: {reason(row)}"
 
+    def asked_about(self, row: Message) -> str:
+        name = f"{row.contact.name}, " if row.contact and row.contact.name else ""
+        return f"To {name}{mask(row.recipient)}, from {row.org}."
+
     def fits(self, act: str, row: Message) -> bool:
         """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""
         return FITS[act](row)

@@ -126,6 +126,9 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
 
+    def asked_about(self, row: SenderAccount) -> str:
+        return f"{row.org}, which texts from {row.number or 'no number yet'}."
+
     def fits(self, act: str, row: SenderAccount) -> bool:
         if act in whatsapp.FITS:
             return whatsapp.FITS[act](row)

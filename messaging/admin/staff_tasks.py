@@ -109,6 +109,10 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
         name = row.contact.name if row.contact else ""
         return f"{row}, {name or self.from_number_masked(row)}: {_short(row.text)}"
 
+    def asked_about(self, row: StaffTask) -> str:
+        name = row.contact.name if row.contact else ""
+        return f"{row}, {name or self.from_number_masked(row)}."
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
             "kind", "urgency_badge", "state", "note", "said", "texts",

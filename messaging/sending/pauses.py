@@ -24,7 +24,7 @@ from messaging.providers.answers import Answer
 from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import CODES, Fault, spoken_reason
 from messaging.states import MessageState
-from monitoring.alerts import Severity, alert
+from monitoring.alerts import Severity, alert, is_over
 from monitoring.service_words import name_of_clinic
 from voxanne.durable.settlement import Settlement
 from voxanne.statements import Statement
@@ -58,6 +58,7 @@ WITH due AS MATERIALIZED (
 UPDATE sms_delivery_log AS text SET next_attempt_at = expires_at, last_error = %(said)s, updated_at = %(now)s
 FROM due WHERE text.id = due.id
 """)
+FINGERPRINT = "sender_paused"
 REFUSED = "Twilio refused the account"
 # As ``pause`` stores them.
 REASONS = frozenset(spoken_reason(code)[:200] for code in CODES_OF_ACCOUNT)
@@ -111,7 +112,7 @@ def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
 def _alert_when_paused(org_id: UUID, why: str, *, held: int, of_all: bool) -> None:
     """A fault of the platform's account strikes every clinic: one alert tells it, and counts the others. What a
     person gave as the reason stays in the audit trail: nobody knows whom it names."""
-    fingerprint = f"sender_paused:{why if of_all else org_id}"
+    fingerprint = f"{FINGERPRINT}:{why[:200] if of_all else org_id}"
     said = f"The texts of {name_of_clinic(org_id)} are paused: {why}"
     tell = partial(alert, Severity.CRITICAL, fingerprint, said, org_id=str(org_id), held=held)
     transaction.on_commit(tell)
@@ -141,8 +142,11 @@ def resume(org_id: UUID) -> int | None:
         held = queued.filter(next_attempt_at__gte=F("expires_at") - SAME_MOMENT)
         _lock(held)
         paused = SenderAccount.objects.filter(org_id=org_id).exclude(paused_reason="")
+        reasons = list(paused.values_list("paused_reason", flat=True))
         if not paused.update(paused_reason="", paused_at=None):
             return None
+        for whose in (*reasons, org_id):
+            transaction.on_commit(partial(is_over, f"{FINGERPRINT}:{whose}"))
         # With those that were written meanwhile.
         pks = _lock(held, skip_locked=True)
         return Message.objects.filter(pk__in=pks).update(next_attempt_at=now, last_error="", updated_at=now)

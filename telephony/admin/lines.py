@@ -97,6 +97,10 @@ class PhoneNumberAdmin(ClinicAdmin):
     )
     actions = ("drill_selected",)
 
+    def in_a_line(self, row: PhoneNumber) -> str:
+        """Several clinics have a main line."""
+        return f"{row.number}, {row.label or 'no label'}, {row.org}"
+
     @asks_about_rows(
         "Fire drill",
         question="Drill these numbers?",

@@ -140,6 +140,18 @@ def test_another_clinics_texts_go_out(desk: Desk, oak: Clinic) -> None:
     assert desk.now(message).state == MessageState.SENT
 
 
+def test_a_pause_soon_after_a_resume_is_news(
+    elm: Clinic, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: OnCommit
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(pauses, "is_over", ended.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        pauses.pause(elm.id, REASON)
+        assert pauses.resume(elm.id) == 0
+        assert pauses.resume(elm.id) is None
+    assert ended == [f"sender_paused:{REASON}", f"sender_paused:{elm.id}"]
+
+
 def test_operations_is_alerted_once_and_of_what_a_person_wrote_nothing(
     elm: Clinic, oak: Clinic, alerted: list[Any], django_capture_on_commit_callbacks: OnCommit
 ) -> None:

@@ -13,7 +13,7 @@ from tests.staff.conftest import SignIn
 from tests.staff.rows import Furnished, dead_letter
 from voxanne.durable import hints
 from voxanne.tenancy.models import AuditEntry
-from voxanne.tenancy.scope import platform_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 LIST = "/admin/messaging/message/"
 YES = {"_form_submitted": "1"}
@@ -61,6 +61,15 @@ def test_redriving_twice_changes_nothing_more(client: Client, elms: Furnished) -
     again = client.post(f"{LIST}{message.pk}/redrive/", WHY)
     assert told(again)[-1] == 'Nothing to send again: the text is marked "Waiting" now.'
     assert len(trail("message.redrive")) == 1
+
+
+def test_the_question_names_whom_the_text_is_for(client: Client, elms: Furnished) -> None:
+    message = elms.one(Message)
+    with org_scope(elms.clinic.id):
+        Message.objects.filter(pk=message.pk).update(recipient="+14155550142")
+    asked = client.get(f"{LIST}{message.pk}/redrive/").content.decode()
+    assert "0142, from Elm Street." in asked
+    assert "+14155550142" not in asked
 
 
 def test_a_worker_is_woken_when_the_redrive_is_committed(

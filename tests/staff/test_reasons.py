@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from messaging.admin.reasons import HELD_UP, OF_STATE, reason
+from messaging.admin.reasons import COUNTED, HELD_UP, OF_STATE, reason
 from messaging.models import Message
 from messaging.states import MessageState
 
@@ -26,3 +26,10 @@ def test_a_text_that_is_long_due_says_that_the_background_work_is_behind() -> No
 
 def test_a_text_that_is_tried_again_says_why() -> None:
     assert reason(waiting(timedelta(seconds=4), "Twilio was busy.")) == "Twilio was busy."
+
+
+def test_a_text_that_a_person_counted_as_sent_is_not_the_carriers_word() -> None:
+    counted = Message(state=MessageState.SENT, sent_at=timezone.now())
+    assert reason(counted) == COUNTED
+    counted.provider_sid = "SM" + "a" * 32
+    assert reason(counted) == OF_STATE[MessageState.SENT]

@@ -95,7 +95,7 @@ def test_a_text_that_waits_as_planned_is_not_held_up(
 
 
 @pytest.mark.parametrize(
-    "said", [FAILING, "Twilio could not be reached (ConnectTimeout); it is tried again."]
+    "said", [FAILING, "Twilio could not be reached (no answer in time); it is tried again."]
 )
 def test_a_text_that_an_outage_holds_is_held_up_however_often_it_was_tried(
     home: Furnished, sign_in: SignIn, said: str

@@ -111,7 +111,8 @@ def asks_about_row(
             if not people.holds(request, permission, row):
                 return may_not(admin, request, permission, (clinic_of(row),))
             told = explanation if isinstance(explanation, str) else explanation(request, row)
-            response: HttpResponse = themed(told)(admin, request, object_id=object_id)
+            named = f"{admin.asked_about(row)} {told}".strip()
+            response: HttpResponse = themed(named)(admin, request, object_id=object_id)
             return response
 
         # Not the theme's own ``permissions``: it looks those up in the database before there is one.

@@ -68,6 +68,10 @@ class ClinicAdmin(ListedPage):
         """What tells the row from its neighbours where several are asked about at once."""
         return str(row)
 
+    def asked_about(self, row: Any) -> str:
+        """A sentence that names the row, before what a dialog about it says; blank where that names it by itself."""
+        return ""
+
     # --- What may be seen and done ---------------------------------------------------------------
 
     def permission(self, verb: str) -> str:

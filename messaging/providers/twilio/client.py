@@ -186,7 +186,7 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             retry_after=retry_after,
             outage=outage,
         )
-    kind = type(error).__name__
+    kind = in_words(error)
     if outcome is TryOutcome.NEVER_CONNECTED:
         said = f"{NEVER_CONNECTED} ({kind}); the text is tried again by itself."
         return Answer(outcome, error=said, outage=outage)
@@ -220,11 +220,20 @@ def sent_to(account: Account, *, recipient: str, sender: str, since: datetime) -
     return found
 
 
+def in_words(error: Exception) -> str:
+    """What kept Twilio from being asked, for people who know nothing of Python."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "the connection failed"
+    return "an answer that says nothing"
+
+
 def _listing_failed(client: Client, error: Exception) -> ListingFailed:
     """The client's own exception for a page that is refused tells no status."""
     status = client.http_client.status
     return ListingFailed(
-        type(error).__name__, outage=is_outage(error) or (status is not None and is_outage_status(status))
+        in_words(error), outage=is_outage(error) or (status is not None and is_outage_status(status))
     )
 
 

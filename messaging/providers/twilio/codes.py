@@ -47,7 +47,11 @@ _ROWS: list[tuple[Fault, tuple[int, ...], str]] = [
         (20500, 20503),
         "Twilio had a fault and did not take the text; it is tried again by itself.",
     ),
-    (Fault.RECIPIENT, (21211,), "The patient's number is not a valid one; correct it and send again."),
+    (
+        Fault.RECIPIENT,
+        (21211,),
+        "The patient's number is not a valid one; correct it with the contact, and tell them in another way.",
+    ),
     (
         Fault.ACCOUNT,
         (21212, 21603, 21606, 21607, 21657, 21660, 21708, 21709),
