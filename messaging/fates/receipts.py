@@ -28,6 +28,8 @@ from voxanne.tenancy.scope import org_scope
 ARRIVED = frozenset({"delivered", "read"})
 # Before these nobody knows that Twilio has the text; the first receipt says so.
 OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
+# Here word that the text is on its phone keeps it from being sent again.
+WANTED = OPEN | {MessageState.DEAD_LETTER}
 # A text that waits longer is found by the sweeper.
 LONGEST_HINT = timedelta(seconds=20)
 
@@ -42,7 +44,8 @@ ORDER BY provider_sid = %(sid)s DESC LIMIT 1 FOR UPDATE
     binary=True,
 )
 FURTHER = Statement("""
-UPDATE sms_delivery_log SET provider_status = %(status)s, updated_at = now() WHERE org_id = %(org)s AND id = %(id)s
+UPDATE sms_delivery_log SET provider_sid = %(sid)s, provider_status = %(status)s, updated_at = now()
+WHERE org_id = %(org)s AND id = %(id)s
 """)
 
 
@@ -81,7 +84,7 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
             tries.note_sid(message, receipt.sid)
         if not _says_something_new(message, receipt, is_known):
             if not is_known and _is_block(receipt):
-                consent.record_carrier_block(message)
+                consent.record_carrier_block(message, at=message.sent_at)
             return False
         settlement = settlement_of(message, receipt, sure=sure)
         if message.state != settlement.state and move(Message, org_id, message.pk, settlement):
@@ -91,9 +94,10 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
             return True
         if message.state != settlement.state == MessageState.SUPPRESSED:
             # The text's own fate is settled; the person's wish is not.
-            consent.record_carrier_block(message)
-        if message.provider_sid == receipt.sid:
-            FURTHER.run({"org": org_id, "id": message.pk, "status": receipt.status})
+            consent.record_carrier_block(message, at=message.sent_at)
+        if message.provider_sid in ("", receipt.sid):
+            # Blank where a person counted it as sent: from now on it is this one, and later word of it counts.
+            FURTHER.run({"org": org_id, "id": message.pk, "sid": receipt.sid, "status": receipt.status})
         return False
 
 
@@ -121,7 +125,7 @@ def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | No
 
 
 def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:
-    if receipt.status in ARRIVED and message.state in OPEN:
+    if receipt.status in ARRIVED and message.state in WANTED:
         # Also after the same text was said to be undelivered: what lies on the phone is not sent again.
         return True
     if message.provider_sid == receipt.sid:
@@ -131,7 +135,7 @@ def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> b
         return True
     # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
     # while the message's fate is open.
-    return not is_known and (not message.provider_sid or message.state in OPEN)
+    return not message.provider_sid or (not is_known and message.state in OPEN)
 
 
 def _is_block(receipt: Receipt) -> bool:
@@ -147,6 +151,9 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     columns["in_doubt_since"] = None if sure else message.in_doubt_since or now
     if message.sent_at is None:
         columns["sent_at"] = now
+    if message.state == MessageState.CANCELED:
+        # Withdrawn or discarded, and it had left all the same: nothing puts it back.
+        columns["expires_at"] = min(message.expires_at, now)
     outcome = outcomes.outcome_of_receipt(receipt.status, receipt.error_code).outcome
     if outcome is TryOutcome.ACCEPTED:
         return _good_word(receipt, columns | {"error_code": None})
@@ -156,7 +163,7 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     columns["error_code"] = receipt.error_code
     reason = outcomes.spoken_reason(receipt.error_code)
     if outcome is TryOutcome.OPTED_OUT:
-        record = partial(consent.record_carrier_block, message)
+        record = partial(consent.record_carrier_block, message, at=message.sent_at)
         return Settlement(
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )

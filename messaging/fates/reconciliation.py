@@ -44,9 +44,11 @@ from messaging.sending.waits import RETRY_WAITS
 from messaging.states import MessageState
 from monitoring.breaker import CircuitOpen, Service, guarded
 from voxanne.durable.settlement import Settlement
+from voxanne.encryption import UnreadableCredential
 from voxanne.tenancy.scope import org_scope
 
 LISTING_WAIT = timedelta(seconds=15)
+UNREADABLE_WAIT = timedelta(minutes=1)
 # Source: Twilio's pages on trial accounts; it is part of the body from then on.
 TRIAL_LINE = "Sent from your Twilio trial account -"
 # A body that is not kept is blank, or a mark such as **REDACTED** or XXXX stands in its place.
@@ -65,6 +67,7 @@ LONG_BEFORE = timedelta(days=1)
 # A text whose time is over is looked for this long altogether before a person is asked.
 LONGEST_LOOK = timedelta(hours=1)
 JUST_FAILED = "it has just been failing"
+NO_CREDENTIAL = "the clinic's credential cannot be read here: enter it anew"
 UNPROVED = (
     "Its time passed and Twilio could not be asked whether it was sent. Look at Twilio's log; if it is not there, tell"
     " the patient in another way."
@@ -103,6 +106,8 @@ def resolve(message: Message) -> Settlement:
     when that has been so too often."""
     try:
         found = _find_at_twilio(message)
+    except UnreadableCredential:
+        return _not_asked(message, UNREADABLE_WAIT, NO_CREDENTIAL)
     except CircuitOpen as closed:
         return _not_asked(message, max(LISTING_WAIT, timedelta(seconds=closed.retry_after)), JUST_FAILED)
     except ListingFailed as error:

@@ -72,11 +72,12 @@ def record(
     )
 
 
-def record_carrier_block(message: Message) -> None:
+def record_carrier_block(message: Message, at: datetime | None = None) -> None:
     """The provider or carrier says that this person takes no texts from this sender. While texts are rehearsed it
-    speaks of the phone that they went to, and of no patient."""
+    speaks of the phone that they went to, and of no patient. ``at``: when the text met the block, told of later; a
+    START since then stands."""
     blocked = rehearsal.destination(message.recipient)
-    record(message.org_id, sender=message.sender, recipient=blocked, opted_out=True, source=CARRIER)
+    record(message.org_id, sender=message.sender, recipient=blocked, opted_out=True, source=CARRIER, at=at)
     if blocked == message.recipient and message.channel == Channel.SMS:
         tell_of_opt_out(OptedOut(message.org_id, message.recipient, key=f"message:{message.pk}"))
 

@@ -36,7 +36,9 @@ def paused_senders() -> Paused:
         rows: QuerySet[SenderAccount] = SenderAccount.objects.exclude(
             paused_reason="", whatsapp_paused_reason=""
         )
-        listed = rows.select_related("org").order_by("org__slug")[:MOST_NAMED]
+        listed = (
+            rows.select_related("org").defer("auth_token", "api_secret").order_by("org__slug")[:MOST_NAMED]
+        )
         return Paused(rows.count(), tuple(_named(sender) for sender in listed))
 
 

@@ -25,6 +25,7 @@ from telephony.missed_calls.lines import Mode, Stage
 from telephony.missed_calls.settling import Outcome, Path, settle
 from telephony.models import ActiveCall
 from telephony.twilio.calls_client import CallsUnavailable, CallUnknown, Leg, dialled_legs, status_of
+from voxanne.encryption import UnreadableCredential
 from voxanne.tenancy.scope import org_scope, platform_scope
 
 logger = structlog.get_logger(__name__)
@@ -90,10 +91,7 @@ def _too_old(now: datetime) -> list[ActiveCall]:
 
 def _answers(calls: list[ActiveCall]) -> Iterator[tuple[ActiveCall, Found]]:
     """Each call with what Twilio says of it, as the answers come in; a round lets nobody wait for the slowest."""
-    accounts: dict[UUID, Account] = {}
-    for call in calls:
-        if call.org_id not in accounts:
-            accounts[call.org_id] = account_of_clinic(call.org_id)
+    accounts = {org_id: _account_of(org_id) for org_id in {call.org_id for call in calls}}
     ends = time.monotonic() + ROUND_SECONDS
     with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="call-poll") as asking:
         asked: dict[Future[Found], ActiveCall] = {
@@ -103,8 +101,17 @@ def _answers(calls: list[ActiveCall]) -> Iterator[tuple[ActiveCall, Found]]:
             yield asked[answered], answered.result()
 
 
-def _asked(account: Account, call: ActiveCall, ends: float) -> Found:
-    if time.monotonic() > ends:
+def _account_of(org_id: UUID) -> Account | None:
+    """None where its credential cannot be read: no other clinic's callers wait for that."""
+    try:
+        return account_of_clinic(org_id)
+    except UnreadableCredential:
+        logger.error("credential_unreadable", org_id=str(org_id))
+        return None
+
+
+def _asked(account: Account | None, call: ActiveCall, ends: float) -> Found:
+    if account is None or time.monotonic() > ends:
         return Found(Verdict.UNCLEAR)
     try:
         return _look_up(account, call)

@@ -17,6 +17,7 @@ from telephony.missed_calls.lines import Line, line_from
 from telephony.models import Assistant, PhoneNumber, VapiCredential
 from telephony.never_dead import last_known
 from telephony.never_dead.last_known import LastKnown
+from voxanne.encryption import UnreadableCredential
 from voxanne.tenancy.models import Organization
 from voxanne.tenancy.scope import org_scope, platform_scope
 
@@ -73,11 +74,18 @@ def refresh_clinic(org_id: UUID) -> None:
 
 def refresh_all() -> int:
     """The same for every active clinic; forgets numbers that are nobody's any more. Returns how many numbers."""
-    kept = [entry for org_id in _active_clinics() for entry in _entries_in_scope(org_id)]
+    kept, all_read = [], True
+    for org_id in _active_clinics():
+        try:
+            kept += _entries_in_scope(org_id)
+        except UnreadableCredential:
+            logger.error("credential_unreadable", org_id=str(org_id))
+            all_read = False
     for entry in kept:
         last_known.keep(entry)
-    # A database that knows nobody is more likely broken than true: what is kept is all that is left then.
-    if kept:
+    # A database that knows nobody is more likely broken than true: what is kept is all that is left then. So is what is
+    # kept of a clinic whose credential cannot be read.
+    if kept and all_read:
         last_known.forget_all_but(kept)
     return len(kept)
 

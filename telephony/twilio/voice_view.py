@@ -145,10 +145,13 @@ def _judged(
         settling.go_on_to_assistant(call, call.dial_call_sid)
         call.stage = stage
     verdict = verdict_of(leg, line.terms(stage, call.whisper))
+    if verdict is Verdict.MISSED and line.goes_on(stage) and not _caller_left(request, leg.status):
+        settling.go_on_to_assistant(call, leg_sid)
+        return voice_answers.ring(line, Stage.ASSISTANT, call.pk)
+    if stage == Stage.CLINIC and call.stage == Stage.ASSISTANT:
+        # Told again, and otherwise than before: what became of the call is for the assistant's own leg to say.
+        return voice_answers.hang_up()
     if verdict is Verdict.MISSED:
-        if line.goes_on(stage) and not _caller_left(request, leg.status):
-            settling.go_on_to_assistant(call, leg_sid)
-            return voice_answers.ring(line, Stage.ASSISTANT, call.pk)
         return _sorry(settling.settle(call, Outcome.MISSED, Path.FAST, plan, dial_call_sid=leg_sid))
     if verdict is Verdict.ANSWERED:
         settling.settle(call, Outcome.ANSWERED, Path.FAST, plan, dial_call_sid=leg_sid)

@@ -9,10 +9,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from messaging.fates.reconciliation import LONGEST_LOOK, UNPROVED
-from messaging.models import Message
+from messaging.models import Message, SenderAccount
 from messaging.providers.answers import Listed, ListingFailed
 from messaging.providers.twilio import client as twilio
 from messaging.sending.delivery import SMS_DELIVERY
@@ -241,3 +242,13 @@ def test_lists_that_fail_for_one_clinic_after_another_rest_for_a_while(desk: Des
     row = desk.now(lost[3])
     assert (row.state, row.first_empty_list_at) == (MessageState.UNKNOWN, None)
     assert row.next_attempt_at > timezone.now() + timedelta(seconds=20)
+
+
+def test_a_text_whose_account_cannot_be_read_is_left_to_a_person_when_its_time_is_over(desk: Desk) -> None:
+    message = lost_after_it_was_taken(desk)
+    with org_scope(desk.clinic.id), connection.cursor() as cursor:
+        SenderAccount.objects.update(account_sid="AC" + "9" * 32)
+        cursor.execute("UPDATE sender_accounts SET auth_token = 'v1:rubbish'")
+    desk.look_up()
+    assert "cannot be read" in desk.now(message).last_error
+    assert give_up(desk, message, timedelta(days=40)).state == MessageState.DEAD_LETTER

@@ -194,6 +194,16 @@ def test_it_is_missed_when_the_assistant_fails_too(then_assistant: Clinic) -> No
     assert len(texts(then_assistant)) == 1
 
 
+def test_a_ring_that_is_told_of_again_otherwise_settles_nothing_of_the_assistants(
+    then_assistant: Clinic,
+) -> None:
+    ringing = call(then_assistant)
+    ringing.rings()
+    ringing.dial_ends("no-answer")
+    ringing.dial_ends("no-answer", CallStatus="completed")
+    assert (ringing.row().stage, ringing.row().processed) == ("assistant", False)
+
+
 @pytest.mark.parametrize(
     ("status", "parent"), [("canceled", "in-progress"), ("no-answer", "canceled"), ("no-answer", "completed")]
 )

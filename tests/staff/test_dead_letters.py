@@ -68,7 +68,7 @@ def test_the_question_names_whom_the_text_is_for(client: Client, elms: Furnished
     with org_scope(elms.clinic.id):
         Message.objects.filter(pk=message.pk).update(recipient="+14155550142")
     asked = client.get(f"{LIST}{message.pk}/redrive/").content.decode()
-    assert "0142, from Elm Street." in asked
+    assert f"0142, from {elms.clinic.org}." in asked
     assert "+14155550142" not in asked
 
 
