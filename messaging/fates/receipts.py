@@ -95,8 +95,7 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
         if message.state != settlement.state == MessageState.SUPPRESSED:
             # The text's own fate is settled; the person's wish is not.
             consent.record_carrier_block(message, at=message.sent_at)
-        if message.provider_sid in ("", receipt.sid):
-            # Blank where a person counted it as sent: from now on it is this one, and later word of it counts.
+        if message.provider_sid == receipt.sid or _lacks_its_sid(message):
             FURTHER.run({"org": org_id, "id": message.pk, "sid": receipt.sid, "status": receipt.status})
         return False
 
@@ -135,7 +134,15 @@ def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> b
         return True
     # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
     # while the message's fate is open.
-    return not message.provider_sid or (not is_known and message.state in OPEN)
+    return not message.provider_sid or (not is_known and (message.state in OPEN or _lacks_its_sid(message)))
+
+
+def _lacks_its_sid(message: Message) -> bool:
+    """Whether a person counted a text as sent whose SID nobody knew: the row holds none, or that of an earlier try that
+    ended badly. The next one we are told of is that text's, and later word of it counts."""
+    return not message.provider_sid or (
+        message.state == MessageState.SENT and message.provider_status in outcomes.BAD_ENDS
+    )
 
 
 def _is_block(receipt: Receipt) -> bool:

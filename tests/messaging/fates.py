@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from messaging import inbound, outbox
+from messaging.fates import deciding
+from messaging.fates.deciding import Decided
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.manners import consent
 from messaging.models import DeliveryAttempt, InboundMessage, Message, OptOut, StaffTask
@@ -98,6 +100,7 @@ class Fates(RuleBasedStateMachine):
         self.traveller = self.clock.start()
         self.written: dict[UUID, str] = {}
         self.given_back: set[UUID] = set()
+        self.counted: set[UUID] = set()
         self.redriven: Counter[str] = Counter()
         self.seen_at_redrive: dict[UUID, int] = {}
         self.without_request: Counter[UUID] = Counter()
@@ -282,6 +285,25 @@ class Fates(RuleBasedStateMachine):
         assert dead_letters.discard(message, reason="They rang.", actor=None)
         self.given_back.add(message.pk)
 
+    @precondition(lambda self: self.open_ones())
+    @rule(index=INDEX)
+    def count_as_sent(self, index: int) -> None:
+        """A person who sees a text in Twilio's log counts it as sent."""
+        message = self.one_open(index)
+        seen = any(text.message_id == message.pk and text.may_be_on_a_phone for text in self.twilio.taken)
+        if seen and deciding.mark_sent(message, reason="It is there.", actor=None) is Decided.DONE:
+            self.counted.add(message.pk)
+
+    @precondition(lambda self: self.open_ones())
+    @rule(index=INDEX)
+    def send_again(self, index: int) -> None:
+        """A person sends it again, knowing that it may come twice."""
+        message = self.one_open(index)
+        if deciding.send_again(message, reason="They rang.", actor=None) is Decided.DONE:
+            self.counted.discard(message.pk)
+            self.redriven[message.body] += 1
+            self.seen_at_redrive[message.pk] = len(self.copies_of(message))
+
     @precondition(lambda self: len(self.written) == MOST_TEXTS)
     @rule(index=INDEX)
     def withdraw(self, index: int) -> None:
@@ -361,7 +383,9 @@ class Fates(RuleBasedStateMachine):
                 return message.pk in self.given_back and bool(message.last_error)
             case MessageState.DEAD_LETTER:
                 return bool(message.last_error)
-        return bool(message.provider_sid)
+        return bool(message.provider_sid) or (
+            message.pk in self.counted and message.state == MessageState.SENT
+        )
 
     def who_got_one_has_one(self) -> None:
         """What counts as sent, Twilio has, and what counts as delivered arrived; and the other way round, what lies on
@@ -375,8 +399,17 @@ class Fates(RuleBasedStateMachine):
         arrived = Counter(text.body for text in self.twilio.taken if not text.fails_with)
         if not sent + delivered <= taken or not delivered <= arrived:
             raise Lost(f"{said} of {taken}, {arrived} arrived")
+        for message in self.messages():
+            if message.state == MessageState.SENT:
+                self.did_not_all_fail(message)
         if not arrived <= delivered + self.redriven:
             raise Doubled(f"on the phone {dict(arrived)}, delivered {delivered}, redriven {self.redriven}")
+
+    def did_not_all_fail(self, message: Message) -> None:
+        """What stands as sent is not a text of which Twilio said that it never arrived."""
+        copies = self.copies_of(message)
+        if copies and all(text.fails_with for text in copies):
+            raise Lost(f"stands as sent, and each copy failed: {copies}")
 
     # What is known
 
@@ -394,6 +427,13 @@ class Fates(RuleBasedStateMachine):
             key=lambda one: one.about,
         )
         return dead[index % len(dead)]
+
+    def open_ones(self) -> list[Message]:
+        return sorted((one for one in self.messages() if deciding.is_open(one)), key=lambda one: one.about)
+
+    def one_open(self, index: int) -> Message:
+        found = self.open_ones()
+        return found[index % len(found)]
 
     def copies_of(self, message: Message) -> list[Taken]:
         known = [*self.twilio.taken, *self.twilio.late]

@@ -82,6 +82,22 @@ def test_of_a_text_that_a_person_counted_as_sent_the_carriers_word_still_counts(
     assert desk.now(message).provider_sid == sid
 
 
+@pytest.mark.parametrize("first", [[], ["sent"]])
+def test_the_same_where_an_earlier_try_had_ended_badly(desk: Desk, first: list[str]) -> None:
+    message = tried(desk, desk.write(), FIRST)
+    assert word(desk, message, "undelivered", code=PASSES)
+    desk.sandbox.fault("accepted_then_lost", count=1)
+    with later(3600):
+        desk.lose(message)
+        assert mark_sent(desk.now(message), reason="It is in the log", actor=None) is Decided.DONE
+        (sid,) = desk.sids()
+        assert not word(desk, message, "undelivered", code=PASSES), "of the first it was told before"
+        for status in first:
+            word(desk, message, status, sid)
+        assert word(desk, message, "undelivered", sid, code=LASTS)
+    assert desk.now(message).state == MessageState.DEAD_LETTER
+
+
 def test_word_that_a_dead_letter_arrived_keeps_it_from_being_sent_again(desk: Desk) -> None:
     message = tried(desk, desk.write(), FIRST)
     assert word(desk, message, "undelivered", code=LASTS)

@@ -58,6 +58,8 @@ _OF_FAULT = {
 _OF_BARE_STATUS = {401: Fault.ACCOUNT, 403: Fault.ACCOUNT, 408: Fault.TRANSIENT}
 """4xx answers without a code of Twilio's. By 408 the request never came in whole (RFC 9110, 15.5.9)."""
 
+BAD_ENDS = frozenset({"undelivered", "failed", "canceled"})
+
 _RANKS = {
     "accepted": 10,
     "scheduled": 10,
@@ -114,7 +116,7 @@ def outcome_of_receipt(status: str, error_code: int | None) -> Verdict:
     means that sending again could help (phone off, congestion, limits); REFUSED_FOR_GOOD that it could not,
     or that nobody knows (unknown codes, and 30410, where the text may have arrived): never resent unasked.
     """
-    if status not in ("undelivered", "failed", "canceled"):
+    if status not in BAD_ENDS:
         return _ACCEPTED
     fault = fault_of_code(error_code or 0)
     if fault is Fault.AMBIGUOUS:
