@@ -12,6 +12,7 @@ from django.utils import timezone
 from messaging.models import Message, SenderAccount
 from messaging.sending import pauses, standing
 from telephony.missed_calls import polling
+from telephony.missed_calls.dial_outcomes import Verdict
 from telephony.models import PhoneNumber
 from telephony.never_dead import last_known, line_keeping
 from tests.clinics import Clinic
@@ -38,7 +39,7 @@ def test_other_clinics_missed_calls_are_looked_up(
         set_up(clinic, mode=PhoneNumber.Mode.FORWARD)
         call(clinic).rings()
     spoil(oak)
-    monkeypatch.setattr(polling, "_look_up", lambda *_: polling.Found(polling.Verdict.MISSED))
+    monkeypatch.setattr(polling, "_look_up", lambda *_: polling.Found(Verdict.MISSED))
     with time_machine.travel(timezone.now() + timedelta(seconds=60)):
         polling.check_missed_calls()
     with org_scope(elm.id):
