@@ -7,7 +7,7 @@ from messaging.models import Message
 from tests.browser.conftest import sign_in
 from tests.staff.rows import Furnished
 from voxanne.tenancy.models import AuditEntry
-from voxanne.tenancy.scope import platform_scope
+from voxanne.tenancy.scope import org_scope, platform_scope
 
 
 def test_a_receptionist_cancels_a_visit_with_a_reason(
@@ -126,6 +126,9 @@ def test_a_phone_shows_no_page_wider_than_itself(
     page.set_viewport_size({"width": 390, "height": 844})
     sign_in(page, str(live_server), "elm-street-receptionist")
     message, visit = furnished.one(Message), furnished.one(Appointment)
+    with org_scope(furnished.clinic.id):
+        # A link has nowhere to break but where it must.
+        Message.objects.filter(pk=message.pk).update(body=f"https://voxanne.example.com/a/{'A' * 60}")
     for address in (
         "/admin/",
         "/admin/messaging/message/",
