@@ -31,7 +31,7 @@ from messaging.fates.deciding import Decided
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.manners import consent
 from messaging.models import DeliveryAttempt, InboundMessage, Message, OptOut, StaffTask
-from messaging.sending import delivery, pauses
+from messaging.sending import delivery, pauses, tries
 from messaging.sending.delivery import SMS_DELIVERY, Prepared
 from messaging.states import MessageKind, MessageState
 from messaging.undelivered import dead_letters
@@ -288,9 +288,12 @@ class Fates(RuleBasedStateMachine):
     @precondition(lambda self: self.open_ones())
     @rule(index=INDEX)
     def count_as_sent(self, index: int) -> None:
-        """A person who sees a text in Twilio's log counts it as sent."""
+        """A person who sees a text in Twilio's log that no other message holds counts it as sent."""
         message = self.one_open(index)
-        seen = any(text.message_id == message.pk and text.may_be_on_a_phone for text in self.twilio.taken)
+        with org_scope(self.clinic.id):
+            held = tries.taken_sids(text.sid for text in self.twilio.taken)
+        free = [text for text in self.twilio.taken if text.may_be_on_a_phone and text.sid not in held]
+        seen = any(text.message_id == message.pk for text in free)
         if seen and deciding.mark_sent(message, reason="It is there.", actor=None) is Decided.DONE:
             self.counted.add(message.pk)
 
