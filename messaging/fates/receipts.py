@@ -28,8 +28,6 @@ from voxanne.tenancy.scope import org_scope
 ARRIVED = frozenset({"delivered", "read"})
 # Before these nobody knows that Twilio has the text; the first receipt says so.
 OPEN = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
-# Here word that the text is on its phone keeps it from being sent again.
-WANTED = OPEN | {MessageState.DEAD_LETTER}
 # A text that waits longer is found by the sweeper.
 LONGEST_HINT = timedelta(seconds=20)
 
@@ -124,7 +122,7 @@ def _spoken_of(org_id: UUID, message_id: UUID, receipt: Receipt) -> Message | No
 
 
 def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> bool:
-    if receipt.status in ARRIVED and message.state in WANTED:
+    if receipt.status in ARRIVED and message.state in OPEN:
         # Also after the same text was said to be undelivered: what lies on the phone is not sent again.
         return True
     if message.provider_sid == receipt.sid:

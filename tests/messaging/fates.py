@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -38,20 +38,14 @@ from messaging.undelivered import dead_letters
 from monitoring import breaker
 from monitoring.circuits_in_memory import CircuitsInMemory
 from tests.clinics import Clinic
+from tests.messaging.mishaps import ANSWERS, NEVER_LEFT, Killed, a_fault_of_ours, die_after_sending
 from tests.messaging.pretend_twilio import OPTED_OUT_LATER, Exchange, PretendTwilio, Taken
 from voxanne.durable import hints, resolving, work
-from voxanne.durable.settlement import Settlement
 from voxanne.durable.work import Claimed, WorkKind
 from voxanne.tenancy.scope import org_scope
 
 PHONE = "+14155550142"
 WORDS = st.sampled_from(["See you at nine.", "See you at nine.", "See you at ten.", "See you at eleven."])
-# Likely mishaps more often than rare ones.
-ANSWERS = st.sampled_from(
-    ["accepted"] * 4 + ["lost after"] * 3 + ["lost before"] * 2 + ["taken late"] * 3 + ["no words after"]
-    + ["no words before", "breaks off", "busy", "faulty", "refused", "opted out", "account"]
-    + ["never connected", "raised before", "raised after"]
-)  # fmt: skip
 ENDS = st.sampled_from([None, None, None, 30003, 30005, OPTED_OUT_LATER])
 WAITS = st.sampled_from([0, 0, 3, 17, 31, 61, 61, 125])
 LIVES = st.sampled_from([40, 400] + [30 * 86_400] * 4)
@@ -62,8 +56,6 @@ SETTLED = {
 }  # fmt: skip
 GOT_OUT = (MessageState.SENT, MessageState.DELIVERED)
 MOST_TEXTS = 3
-# Such a fault of ours leaves the try's row without a request: nothing of it reached Twilio.
-NEVER_LEFT = ("never connected", "raised before")
 
 
 class Doubled(AssertionError):
@@ -72,10 +64,6 @@ class Doubled(AssertionError):
 
 class Lost(AssertionError):
     """A text has no fate, or one that nothing accounts for."""
-
-
-class Killed(BaseException):
-    """The end of a worker: nothing that catches faults of ours catches this."""
 
 
 class Fates(RuleBasedStateMachine):
@@ -454,12 +442,3 @@ class Fates(RuleBasedStateMachine):
     def opted_out_once(self) -> bool:
         with org_scope(self.clinic.id):
             return OptOut.objects.filter(opted_out=True).exists()
-
-
-def die_after_sending(message: Message, prepared: Prepared | Settlement) -> Settlement:
-    delivery.deliver(message, prepared)
-    raise Killed
-
-
-def a_fault_of_ours(*args: Any, **more: Any) -> Any:
-    raise RuntimeError("a fault of ours")

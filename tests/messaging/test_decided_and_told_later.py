@@ -98,14 +98,6 @@ def test_the_same_where_an_earlier_try_had_ended_badly(desk: Desk, first: list[s
     assert desk.now(message).state == MessageState.DEAD_LETTER
 
 
-def test_word_that_a_dead_letter_arrived_keeps_it_from_being_sent_again(desk: Desk) -> None:
-    message = tried(desk, desk.write(), FIRST)
-    assert word(desk, message, "undelivered", code=LASTS)
-    assert desk.now(message).state == MessageState.DEAD_LETTER
-    assert word(desk, message, "delivered")
-    assert desk.now(message).state == MessageState.DELIVERED
-
-
 def test_a_block_that_is_told_of_late_does_not_outweigh_a_later_start(desk: Desk) -> None:
     message = tried(desk, desk.write(), FIRST)
     put(desk, message, MessageState.SENT, sent_at=timezone.now())
