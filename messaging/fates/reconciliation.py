@@ -18,7 +18,7 @@ keeps no message bodies shows none. So a text in it is judged by how strong the 
    not ours. By WhatsApp other words count as none: they may be an approved template's.
 
 A list is empty when it shows nothing of the first three kinds. Even empty lists are believed so often only: after
-``MOST_LOST`` lost tries, or as many tries as any text has, a person is asked before it is sent once more.
+as many tries as any text has, a person is asked before it is sent once more.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ LONGEST_DOUBT = timedelta(minutes=15)
 MADE_WITH_THE_TRY = timedelta(minutes=1)
 # So many of our texts to the phone are asked for their words, the last to change first.
 MOST_COMPARED = 500
-MOST_LOST = 3
 MOST_TRIES = len(RETRY_WAITS) + 1
 # A try that began so long before the message cannot be mistaken for one of its own, however wrong a clock was.
 LONG_BEFORE = timedelta(days=1)
@@ -158,7 +157,7 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
     if now >= message.expires_at:
         said = "Its time passed while its fate was unknown; Twilio does not have it."
         return _absent(message, Settlement(MessageState.EXPIRED, uses_attempt=False, error=said))
-    if _was_lost_too_often(message):
+    if message.attempts >= MOST_TRIES:
         return _given_up_in_doubt(LOST_TOO_OFTEN, now)
     said = "Twilio does not have it; it is sent again."
     return _absent(message, Settlement(MessageState.QUEUED, uses_attempt=False, error=said))
@@ -166,14 +165,6 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
 
 def _absent(message: Message, settlement: Settlement) -> Settlement:
     return settlement.also(partial(tries.note_absent, message))
-
-
-def _was_lost_too_often(message: Message) -> bool:
-    """Since a person last wanted it sent, which begins its attempts anew."""
-    if message.attempts >= MOST_TRIES:
-        return True
-    with org_scope(message.org_id):
-        return min(tries.lost(message), message.attempts) >= MOST_LOST
 
 
 def _find_at_twilio(message: Message) -> Found:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from messaging.fates import deciding
 from messaging.fates.receipts import Receipt, apply_receipt
-from messaging.fates.reconciliation import LOST_TOO_OFTEN, MOST_LOST
+from messaging.fates.reconciliation import LOST_TOO_OFTEN, MOST_TRIES
 from messaging.models import Message
 from messaging.outbox import cancel_about
 from messaging.sending.delivery import SMS_DELIVERY
@@ -355,24 +355,24 @@ def lose_again_and_again(desk: Desk, message: Message, times: int) -> None:
             desk.look_up()
 
 
-def test_after_the_third_lost_try_a_person_is_asked(desk: Desk) -> None:
+def test_after_as_many_lost_tries_as_any_text_has_a_person_is_asked(desk: Desk) -> None:
     message = desk.write()
-    lose_again_and_again(desk, message, MOST_LOST - 1)
+    lose_again_and_again(desk, message, MOST_TRIES - 1)
     assert desk.now(message).state == MessageState.QUEUED
-    with later(4 * GAP * MOST_LOST):
+    with later(4 * GAP * MOST_TRIES):
         lose_again_and_again(desk, message, 1)
     row = desk.now(message)
-    assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, LOST_TOO_OFTEN, MOST_LOST)
+    assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, LOST_TOO_OFTEN, MOST_TRIES)
     assert row.in_doubt_since is not None
     assert deciding.is_open(row)
     assert chance_of(row, timezone.now()) is Chance.UNSURE
-    assert [one.outcome for one in desk.tries(message)] == ["lost"] * MOST_LOST
+    assert [one.outcome for one in desk.tries(message)] == ["lost"] * MOST_TRIES
 
 
 def test_a_person_who_wants_it_sent_again_gives_it_new_tries(desk: Desk) -> None:
     message = desk.write()
-    lose_again_and_again(desk, message, MOST_LOST)
-    with later(8 * GAP * MOST_LOST):
+    lose_again_and_again(desk, message, MOST_TRIES)
+    with later(8 * GAP * MOST_TRIES):
         decided = deciding.send_again(desk.now(message), reason="Not in the log.", actor=None)
         assert decided is deciding.Decided.DONE
         lose_again_and_again(desk, message, 1)
