@@ -24,7 +24,7 @@ DAYS_LOOKED_AT = 21
 LONGEST_BLOCK = timedelta(days=1)
 
 # Provider by provider, led by each one's visits whatever PostgreSQL knows of the table (OFFSET keeps it from joining in
-# another way); without the clinic's id, as in bookings/entering.py.
+# another way). Visits without the clinic's id, as in bookings/entering.py.
 BUSY = Statement(
     """
 SELECT busy.* FROM unnest(%(providers)s::uuid[]) AS who (id) CROSS JOIN LATERAL (

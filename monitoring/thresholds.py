@@ -25,7 +25,7 @@ DAY = 86_400.0
 BOOKING_QUANTILES = ((0.50, 0.300), (0.95, 0.500), (0.99, 0.800))
 MOST_BOOKING_ERRORS = 0.001
 LEAST_FAST_SHARE = 0.95
-# As long as periodic work may be late.
+# When a provider's cool-down, a lease and a sweep are long over.
 LONGEST_WAIT = 300.0
 FAR_TOO_LONG = 1800.0
 ENOUGH_BOOKINGS = 20

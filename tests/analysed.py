@@ -22,8 +22,8 @@ def analyse(table: str) -> None:
     assert known >= visible, f"The planner knows of {known} rows in {table}; {visible} are seen."
 
 
-def never_analysed(*tables: str) -> None:
-    """Empties them and what refers to them: they are as new."""
+def emptied(*tables: str) -> None:
+    """Empties them and what refers to them: the planner takes them for new ones, whose size nobody has counted."""
     with _as_owner() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
 
@@ -34,4 +34,5 @@ def _as_owner() -> Iterator[CursorWrapper]:
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE NONE")
         yield cursor
+        # What raises ends the test's transaction, and the role with it.
         cursor.execute(f'SET ROLE "{settings.DATABASE_BOUND_ROLE}"')

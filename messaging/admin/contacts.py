@@ -185,6 +185,9 @@ class ContactAdmin(ClinicAdmin):
         source = SOURCES.get(contact.consent_source, contact.consent_source)
         return f"{source}, {clinic_time(contact, contact.consent_at)}"
 
+    def asked_about(self, row: Contact) -> str:
+        return f"{row.name or 'No name'}, {mask(row.phone)}." if row.phone else ""
+
     def fits(self, act: str, row: Contact) -> bool:
         if not row.phone or consent.sender_of(row.org_id) is None:
             return False

@@ -88,6 +88,11 @@ class DeliveryAttemptInline(ReadOnlyTabular):
         return answer_in_words(attempt)
 
 
+def _to_whom(message: Message) -> str:
+    name = f"{message.contact.name}, " if message.contact and message.contact.name else ""
+    return f"{name}{mask(message.recipient)}"
+
+
 @admin.register(Message)
 class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
     list_display: Any = (
@@ -194,12 +199,10 @@ class MessageAdmin(DeadLetterActs, UnknownActs, ReadOnly, ClinicAdmin):
 
     def in_a_line(self, row: Message) -> str:
         """To whom, and why it did not arrive."""
-        name = f"{row.contact.name}, " if row.contact and row.contact.name else ""
-        return f"{name}{mask(row.recipient)}: {reason(row)}"
+        return f"{_to_whom(row)}: {reason(row)}"
 
     def asked_about(self, row: Message) -> str:
-        name = f"{row.contact.name}, " if row.contact and row.contact.name else ""
-        return f"To {name}{mask(row.recipient)}, from {row.org}."
+        return f"To {_to_whom(row)}, from {row.org}."
 
     def fits(self, act: str, row: Message) -> bool:
         """Only a dead letter can be redriven or discarded, only a text of unknown fate decided about."""

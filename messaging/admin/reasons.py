@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from messaging.fates.deciding import is_counted
 from messaging.fates.silent import ASKED_FOR
 from messaging.models import Message
 from messaging.states import MessageState
@@ -28,15 +29,13 @@ GOOD = (MessageState.SENT, MessageState.DELIVERED)
 
 OVERDUE = timedelta(seconds=30)
 HELD_UP = "It is due and waits for the background work, which is behind or has stopped."
-
-
 COUNTED = "A person counted it as sent; no word of the carrier's is known."
 NEVER_TOLD = "The carrier has it and never said whether it arrived; ask the patient if it matters."
 
 
 def reason(message: Message) -> str:
     state = MessageState(message.state)
-    if state == MessageState.SENT and not message.provider_sid:
+    if is_counted(message):
         return COUNTED
     if state == MessageState.SENT and (message.sent_at or message.created_at) < timezone.now() - ASKED_FOR:
         return NEVER_TOLD

@@ -127,7 +127,7 @@ class SenderAccountAdmin(whatsapp.WhatsAppActs, ClinicAdmin):
         return [*super().get_list_display(request), buttons(request, "messaging_senderaccount", ROW_BUTTONS)]
 
     def asked_about(self, row: SenderAccount) -> str:
-        return f"{row.org}, which texts from {row.number or 'no number yet'}."
+        return f"{row.org}: {row.number or 'no number yet'}."
 
     def fits(self, act: str, row: SenderAccount) -> bool:
         if act in whatsapp.FITS:
@@ -239,7 +239,8 @@ def mask_sid(sid: str) -> str:
 def paused_senders(request: HttpRequest) -> Figure | None:
     """A figure only while texts are held back: nobody needs to read every day that they are not."""
     held = SenderAccount.objects.exclude(paused_reason="", whatsapp_paused_reason="")
-    paused = held.select_related("org")[:2]
+    # A credential that cannot be read would keep the whole start page back.
+    paused = held.select_related("org").defer("auth_token", "api_secret")[:2]
     if not paused:
         return None
     first = paused[0]

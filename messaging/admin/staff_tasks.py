@@ -106,12 +106,14 @@ class StaffTaskAdmin(ReadOnly, ClinicAdmin):
 
     def in_a_line(self, row: StaffTask) -> str:
         """Whose it is, and what."""
-        name = row.contact.name if row.contact else ""
-        return f"{row}, {name or self.from_number_masked(row)}: {_short(row.text)}"
+        return f"{self._whose(row)}: {_short(row.text)}"
 
     def asked_about(self, row: StaffTask) -> str:
+        return f"{self._whose(row)}."
+
+    def _whose(self, row: StaffTask) -> str:
         name = row.contact.name if row.contact else ""
-        return f"{row}, {name or self.from_number_masked(row)}."
+        return f"{row}, {name or self.from_number_masked(row)}"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import Message
 from messaging.outbox import wake
+from messaging.providers.twilio.outcomes import BAD_ENDS
 from messaging.sending.priorities import as_it_was
 from messaging.states import MessageState
 from messaging.undelivered import trail
@@ -32,6 +34,19 @@ class Decided(StrEnum):
 def is_open(message: Message) -> bool:
     """Whether nobody knows if this text is on its phone: it is being looked up, or was given up unproven."""
     return message.state == MessageState.UNKNOWN or is_in_doubt(message)
+
+
+def is_counted(message: Message) -> bool:
+    """Whether it is sent by a person's word: the row holds no number of Twilio's, or that of an earlier try which ended
+    badly."""
+    return message.state == MessageState.SENT and (
+        not message.provider_sid or message.provider_status in BAD_ENDS
+    )
+
+
+def counted() -> Q:
+    """The same of rows."""
+    return Q(state=MessageState.SENT) & (Q(provider_sid="") | Q(provider_status__in=BAD_ENDS))
 
 
 def mark_sent(message: Message, *, reason: str, actor: User | None) -> Decided:

@@ -12,6 +12,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from messaging.fates import resending
+from messaging.fates.deciding import is_counted
 from messaging.manners import consent
 from messaging.models import Message
 from messaging.outbox import wake
@@ -42,7 +43,8 @@ ORDER BY provider_sid = %(sid)s DESC LIMIT 1 FOR UPDATE
     binary=True,
 )
 FURTHER = Statement("""
-UPDATE sms_delivery_log SET provider_sid = %(sid)s, provider_status = %(status)s, updated_at = now()
+UPDATE sms_delivery_log SET provider_sid = %(sid)s, provider_status = %(status)s,
+       in_doubt_since = %(in_doubt_since)s::timestamptz, updated_at = now()
 WHERE org_id = %(org)s AND id = %(id)s
 """)
 
@@ -82,7 +84,7 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
             tries.note_sid(message, receipt.sid)
         if not _says_something_new(message, receipt, is_known):
             if not is_known and _is_block(receipt):
-                consent.record_carrier_block(message, at=message.sent_at)
+                consent.record_carrier_block(message)
             return False
         settlement = settlement_of(message, receipt, sure=sure)
         if message.state != settlement.state and move(Message, org_id, message.pk, settlement):
@@ -92,9 +94,11 @@ def _apply(org_id: UUID, message_id: UUID, receipt: Receipt) -> bool:
             return True
         if message.state != settlement.state == MessageState.SUPPRESSED:
             # The text's own fate is settled; the person's wish is not.
-            consent.record_carrier_block(message, at=message.sent_at)
-        if message.provider_sid == receipt.sid or _lacks_its_sid(message):
-            FURTHER.run({"org": org_id, "id": message.pk, "sid": receipt.sid, "status": receipt.status})
+            consent.record_carrier_block(message)
+        if message.provider_sid == receipt.sid or is_counted(message):
+            doubt = settlement.columns["in_doubt_since"]
+            values = {"sid": receipt.sid, "status": receipt.status, "in_doubt_since": doubt}
+            FURTHER.run({"org": org_id, "id": message.pk, **values})
         return False
 
 
@@ -130,17 +134,12 @@ def _says_something_new(message: Message, receipt: Receipt, is_known: bool) -> b
         return not message.provider_status or outcomes.receipt_rank(receipt.status) > known
     if receipt.status in ARRIVED:
         return True
+    if is_counted(message):
+        # The next number we are told of is that text's. A try may know it already, the row not: the answer came late.
+        return not message.provider_sid or not is_known
     # Word of another try: one that was judged before says no more, and one that nobody knew of decides only
     # while the message's fate is open.
-    return not message.provider_sid or (not is_known and (message.state in OPEN or _lacks_its_sid(message)))
-
-
-def _lacks_its_sid(message: Message) -> bool:
-    """Whether a person counted a text as sent whose SID nobody knew: the row holds none, or that of an earlier try that
-    ended badly. The next one we are told of is that text's, and later word of it counts."""
-    return not message.provider_sid or (
-        message.state == MessageState.SENT and message.provider_status in outcomes.BAD_ENDS
-    )
+    return not is_known and (not message.provider_sid or message.state in OPEN)
 
 
 def _is_block(receipt: Receipt) -> bool:
@@ -168,7 +167,7 @@ def settlement_of(message: Message, receipt: Receipt, *, sure: bool) -> Settleme
     columns["error_code"] = receipt.error_code
     reason = outcomes.spoken_reason(receipt.error_code)
     if outcome is TryOutcome.OPTED_OUT:
-        record = partial(consent.record_carrier_block, message, at=message.sent_at)
+        record = partial(consent.record_carrier_block, message)
         return Settlement(
             MessageState.SUPPRESSED, uses_attempt=False, columns=columns, error=reason, record=record
         )

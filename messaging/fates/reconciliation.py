@@ -33,6 +33,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from messaging.channels import Channel, address
+from messaging.fates.deciding import counted
 from messaging.fates.receipts import Receipt, settlement_of
 from messaging.manners import rehearsal
 from messaging.models import Message
@@ -66,7 +67,7 @@ LONG_BEFORE = timedelta(days=1)
 # A text whose time is over is looked for this long altogether before a person is asked.
 LONGEST_LOOK = timedelta(hours=1)
 JUST_FAILED = "it has just been failing"
-NO_CREDENTIAL = "the clinic's credential cannot be read here: enter it anew"
+NO_CREDENTIAL = "the clinic's credential cannot be read: operations has to add the key it was written with"
 UNPROVED = (
     "Its time passed and Twilio could not be asked whether it was sent. Look at Twilio's log; if it is not there, tell"
     " the patient in another way."
@@ -83,9 +84,9 @@ IN_OTHER_WORDS = (
     "Twilio has a text to this number that may be this one, in other words. Look at Twilio's log before it is sent"
     " again."
 )
-LOST_TOO_OFTEN = (
-    "Twilio's answers were lost and its list does not show this text, but it may have arrived. Look at Twilio's log, or"
-    " ask the patient, before it is sent again."
+NO_TRIES_LEFT = (
+    "It was tried as often as any text, and the last answer was lost. Twilio's list does not show it, but it may have"
+    " arrived: look at Twilio's log, or ask the patient, before it is sent again."
 )
 
 
@@ -158,13 +159,15 @@ def _after_empty_list(message: Message, now: datetime) -> Settlement:
         said = "Its time passed while its fate was unknown; Twilio does not have it."
         return _absent(message, Settlement(MessageState.EXPIRED, uses_attempt=False, error=said))
     if message.attempts >= MOST_TRIES:
-        return _given_up_in_doubt(LOST_TOO_OFTEN, now)
+        return _given_up_in_doubt(NO_TRIES_LEFT, now)
     said = "Twilio does not have it; it is sent again."
     return _absent(message, Settlement(MessageState.QUEUED, uses_attempt=False, error=said))
 
 
 def _absent(message: Message, settlement: Settlement) -> Settlement:
-    return settlement.also(partial(tries.note_absent, message))
+    """The tries that both lists would have shown: one that somebody began meanwhile is not among them."""
+    assert message.first_empty_list_at is not None
+    return settlement.also(partial(tries.note_absent, message, message.first_empty_list_at))
 
 
 def _find_at_twilio(message: Message) -> Found:
@@ -266,9 +269,8 @@ def _among_those_without_words(message: Message, wordless: list[Listed]) -> Foun
 def _counted_without_a_sid(message: Message) -> int:
     """How many tries a list of now may show of other texts with the same words that a person counted as sent: nothing
     there says which they are."""
-    marked = _texts_to_the_phone(message).filter(state=MessageState.SENT, provider_sid="", body=message.body)
-    listed_since = twilio.earliest_listing(_first_tried(message))
-    return len(tries.missing(marked.exclude(pk=message.pk), listed_since))
+    theirs = _texts_to_the_phone(message).filter(counted(), body=message.body)
+    return len(tries.missing(theirs, twilio.earliest_listing(_first_tried(message))))
 
 
 def _made_about(item: Listed, then: datetime) -> bool:

@@ -22,6 +22,7 @@ from messaging.fates.reconciliation import is_listing_outage
 from messaging.models import Message
 from messaging.providers.answers import ListingFailed
 from messaging.providers.twilio import client as twilio
+from messaging.providers.twilio.outcomes import BAD_ENDS
 from messaging.senders import account_of_clinic
 from messaging.states import MessageState
 from monitoring.breaker import CircuitOpen, Service, guarded
@@ -45,11 +46,13 @@ SECONDS_A_RUN = 90.0
 MOST_A_SECOND = 5.0
 
 # Marked as they are taken: what cannot be asked about now has its turn tomorrow, and makes room for the others. The
-# choice stands apart: as a part of the WHERE it may be made more than once, and take more than its limit.
+# choice stands apart: as a part of the WHERE it may be made more than once, and take more than its limit. A bad end on
+# a text that is sent is of an earlier try.
 TAKE = Statement("""
 WITH due AS MATERIALIZED (
     SELECT id FROM sms_delivery_log
     WHERE sent_at BETWEEN %(oldest)s AND %(newest)s AND state = 'sent' AND provider_sid <> ''
+      AND provider_status <> ALL(%(bad_ends)s)
       AND (receipt_asked_at IS NULL OR receipt_asked_at < %(again)s)
     ORDER BY sent_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 )
@@ -101,7 +104,7 @@ def _due(most: int) -> Iterator[tuple[UUID, UUID, str]]:
         now = timezone.now()
         values = {
             "now": now, "oldest": now - ASKED_FOR, "newest": now - RECEIPT_MAY_TAKE, "again": now - AGAIN_AFTER,
-            "most": min(AT_A_TIME, most - taken),
+            "most": min(AT_A_TIME, most - taken), "bad_ends": list(BAD_ENDS),
         }  # fmt: skip
         with platform_scope("find texts whose receipt never came"):
             rows = TAKE.rows(values)

@@ -72,13 +72,14 @@ def record(
     )
 
 
-def record_carrier_block(message: Message, at: datetime | None = None) -> None:
-    """The provider or carrier says that this person takes no texts from this sender. While texts are rehearsed it
-    speaks of the phone that they went to, and of no patient. ``at``: when the text met the block, told of later; a
-    START since then stands."""
-    blocked = rehearsal.destination(message.recipient)
-    record(message.org_id, sender=message.sender, recipient=blocked, opted_out=True, source=CARRIER, at=at)
-    if blocked == message.recipient and message.channel == Channel.SMS:
+def record_carrier_block(message: Message) -> None:
+    """The provider or carrier says that this person takes no texts from this sender, as of when this text was sent: we
+    may be told late, and a START since then stands. While texts are rehearsed it speaks of the phone that they went to,
+    and of no patient."""
+    org_id, sender, blocked = message.org_id, message.sender, rehearsal.destination(message.recipient)
+    record(org_id, sender=sender, recipient=blocked, opted_out=True, source=CARRIER, at=message.sent_at)
+    is_patients = blocked == message.recipient and message.channel == Channel.SMS
+    if is_patients and has_opted_out(org_id, sender=sender, recipient=blocked):
         tell_of_opt_out(OptedOut(message.org_id, message.recipient, key=f"message:{message.pk}"))
 
 

@@ -41,8 +41,8 @@ REFUSED_TOGETHER = timedelta(minutes=2)
 CODES_OF_ACCOUNT = (
     frozenset(code for code, known in CODES.items() if known.fault is Fault.ACCOUNT) - OF_ONE_RECIPIENT
 )
-# Answers without a code that refuse the whole account.
-BARE_STATUSES = frozenset(
+# The same of an answer without a code.
+STATUSES_OF_ACCOUNT = frozenset(
     status
     for status in range(300, 500)
     if outcomes.outcome_of_create(status, None, False).fault is Fault.ACCOUNT
@@ -145,7 +145,7 @@ def resume(org_id: UUID) -> int | None:
         reasons = list(paused.values_list("paused_reason", flat=True))
         if not paused.update(paused_reason="", paused_at=None):
             return None
-        for whose in (*reasons, org_id):
+        for whose in (*map(told_reason, reasons), org_id):
             transaction.on_commit(partial(is_over, f"{FINGERPRINT}:{whose}"))
         # With those that were written meanwhile.
         pks = _lock(held, skip_locked=True)
@@ -158,8 +158,8 @@ def _lock(found: QuerySet[Message], *, skip_locked: bool = False) -> list[UUID]:
 
 
 def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:
-    """Texts that the fault itself cost: dead letters of an account's fault since then, whose time is not over. They
-    may be redriven when the fault is mended."""
+    """Texts that the fault itself cost: dead letters of an account's fault since then, whose time is not over and of
+    which nobody doubts that they never arrived. They may be redriven when the fault is mended."""
     since = paused_at - REFUSED_TOGETHER
     with org_scope(org_id):
         refused = DeliveryAttempt.objects.filter(
@@ -167,7 +167,7 @@ def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:
             message=OuterRef("pk"),
             started_at__gte=since,
             error_code=None,
-            http_status__in=BARE_STATUSES,
+            http_status__in=STATUSES_OF_ACCOUNT,
         )
         dead = Message.objects.filter(
             Q(error_code__in=CODES_OF_ACCOUNT) | Q(Exists(refused), error_code=None),
@@ -175,6 +175,7 @@ def given_up_for_it(org_id: UUID, paused_at: datetime) -> list[UUID]:
             state=MessageState.DEAD_LETTER,
             dead_lettered_at__gte=since,
             expires_at__gt=timezone.now(),
+            in_doubt_since=None,
         )
         return list(dead.order_by("dead_lettered_at").values_list("pk", flat=True))
 

@@ -36,6 +36,7 @@ def paused_senders() -> Paused:
         rows: QuerySet[SenderAccount] = SenderAccount.objects.exclude(
             paused_reason="", whatsapp_paused_reason=""
         )
+        # A credential that cannot be read would keep back whose sending is paused.
         listed = (
             rows.select_related("org").defer("auth_token", "api_secret").order_by("org__slug")[:MOST_NAMED]
         )

@@ -144,9 +144,11 @@ def note_sid(message: Message, sid: str) -> None:
         newest.save(update_fields=["provider_sid"])
 
 
-def note_absent(message: Message) -> None:
-    """Keeps with the tries of which we know no SID that the list at Twilio showed none of them."""
-    _out(message).filter(found_absent_at=None).update(found_absent_at=timezone.now())
+def note_absent(message: Message, begun_before: datetime) -> None:
+    """Keeps with the tries that began before then, and of which we know no SID, that the list at Twilio shows none of
+    them."""
+    unproved = _out(message).filter(found_absent_at=None, started_at__lte=begun_before)
+    unproved.update(found_absent_at=timezone.now())
 
 
 def missing(texts: QuerySet[Message], since: datetime) -> list[tuple[UUID, datetime]]:
@@ -163,18 +165,13 @@ def note_fate(message: Message, sid: str, code: int | None, reason: str) -> None
 
 
 def is_only_one_out(message: Message) -> bool:
-    """Whether at most one try may have left a text at Twilio of which we do not know the SID: then word of such a text
-    is word of that try."""
-    return lost(message) == 1
-
-
-def lost(message: Message) -> int:
-    """How many tries may have left a text at Twilio of which we do not know the SID."""
-    return _out(message).count()
+    """Whether just one try may have left a text at Twilio of which we do not know the SID: then word of such a text is
+    word of that try."""
+    return _out(message).count() == 1
 
 
 def moments_of_lost(message: Message) -> list[datetime]:
-    """When each of these began."""
+    """When each try began that may have left such a text."""
     return list(_out(message).values_list("started_at", flat=True))
 
 

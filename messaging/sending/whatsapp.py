@@ -21,7 +21,7 @@ from messaging.providers.twilio.codes import CODES, spoken_reason
 from messaging.sending import tries
 from messaging.states import MessageState
 from messaging.words.segments import measure
-from monitoring.alerts import Severity, alert
+from monitoring.alerts import Severity, alert, is_over
 from voxanne.durable.settlement import Settlement
 from voxanne.tenancy.scope import org_scope
 
@@ -41,6 +41,7 @@ OF_SENDER = frozenset(
 NOT_DELIVERED = OF_RECIPIENT | OF_MOMENT | OF_TEMPLATE | OF_SENDER
 # From these a text may change its way: what waits is not under way, and what ended stays ended.
 UNDER_WAY = (MessageState.SENDING, MessageState.UNKNOWN, MessageState.SENT)
+FINGERPRINT = "whatsapp_paused"
 NO_WORDS = (
     "Only an approved template may be sent by WhatsApp now, and there is none that fits. It goes by text."
 )
@@ -144,7 +145,7 @@ def pause(org_id: UUID, reason: str, *, by_a_person: bool = False) -> bool:
         # What a person gave as the reason stays in the audit trail: nobody knows whom it names.
         why = "by a person" if by_a_person else reason
         title = f"A clinic's WhatsApp is paused, its texts go by SMS: {why}"
-        tell = partial(alert, Severity.CRITICAL, f"whatsapp_paused:{org_id}", title, org_id=str(org_id))
+        tell = partial(alert, Severity.CRITICAL, f"{FINGERPRINT}:{org_id}", title, org_id=str(org_id))
         transaction.on_commit(tell)
     return True
 
@@ -153,7 +154,10 @@ def resume(org_id: UUID) -> bool:
     """Lets texts go by WhatsApp again. True when this call did it."""
     with org_scope(org_id):
         paused = SenderAccount.objects.filter(org_id=org_id).exclude(whatsapp_paused_reason="")
-        return bool(paused.update(whatsapp_paused_reason=""))
+        if not paused.update(whatsapp_paused_reason=""):
+            return False
+        transaction.on_commit(partial(is_over, f"{FINGERPRINT}:{org_id}"))
+    return True
 
 
 def prefer(org_id: UUID, contact_id: UUID, source: str) -> None:

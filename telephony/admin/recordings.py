@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from messaging.phone_numbers import mask
 from telephony.models import Call, CallSettings, Recording
 from telephony.recordings.keeping import RECORDING_QUEUE, RECORDING_WORK, delete_recording
 from telephony.recordings.links import LISTEN, link_to
@@ -77,6 +78,9 @@ class RecordingAdmin(ReadOnly, ClinicAdmin):
     @shown("Kept since")
     def kept_since(self, recording: Recording) -> str:
         return clinic_time(recording, recording.stored_at)
+
+    def asked_about(self, row: Recording) -> str:
+        return f"Of the call from {mask(row.call.from_number)}, {clinic_time(row, row.call.created_at)}."
 
     def fits(self, act: str, row: Recording) -> bool:
         return row.state == RecordingState.DEAD if act == "redrive_this" else row.state in ("stored", "dead")

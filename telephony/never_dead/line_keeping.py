@@ -65,7 +65,7 @@ def refresh_clinic(org_id: UUID) -> None:
     try:
         with org_scope(org_id):
             entries = entries_of(org_id)
-    except (DatabaseError, Organization.DoesNotExist) as error:
+    except (DatabaseError, Organization.DoesNotExist, UnreadableCredential) as error:
         logger.warning("last_known_lines_not_refreshed", reason=type(error).__name__)
         return
     for entry in entries:

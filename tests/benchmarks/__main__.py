@@ -25,6 +25,7 @@ from tests.benchmarks.stack import (
     PROJECT_ROOT,
     Stack,
     become_django,
+    measured_apart,
     proportional_set_megabytes,
     running_stack,
     until_idle,
@@ -284,14 +285,15 @@ def measure_first_request(table: Table, stack: Stack, scale: float) -> None:
 
 def measure_texts(table: Table, scale: float) -> None:
     """In a process and on a stack of their own, whose provider answers in 100 ms and costs next to nothing."""
-    run = texts.measured_apart(int(texts.TEXTS * scale))
+    run = texts.Run(**measured_apart("tests.benchmarks.texts", int(texts.TEXTS * scale)))
     measured, compared = texts.told(run)
     table.add("10,000 texts, 100 senders", measured, compared, ">= 300/s", run.per_second >= 300)
 
 
 def measure_growth(table: Table, scale: float) -> None:
     """On a stack of its own, whose tables hold a million visits at the end."""
-    for grown in growth.measured_apart(int(growth.VISITS * scale)):
+    rows = measured_apart("tests.benchmarks.growth", int(growth.VISITS * scale))
+    for grown in (growth.Grown(**row) for row in rows):
         table.add(
             f"{grown.figure}, {growth.VISITS * scale:,.0f} visits",
             f"p50 {grown.large_p50:.1f}  p95 {grown.large_p95:.1f} ms, {grown.ratio:.2f} times",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from typing import Any
 
 from tests.benchmarks import wishes
 from tests.benchmarks.load import Measured, run_clients
-from tests.benchmarks.stack import PROJECT_ROOT, Stack, become_django, running_stack, until_idle
+from tests.benchmarks.stack import Stack, become_django, running_stack, until_idle
 
 VISITS = 1_000_000
 FIRST_VISITS = 10_000
@@ -187,13 +186,6 @@ def told(grown: Grown) -> str:
         f"{grown.figure}: p50 {grown.small_p50:.1f} → {grown.large_p50:.1f}, "
         f"p95 {grown.small_p95:.1f} → {grown.large_p95:.1f} ms, {grown.ratio:.2f} times"
     )
-
-
-def measured_apart(visits: int) -> list[Grown]:
-    """The same in a process of its own: this one's Django knows another stack."""
-    words = [sys.executable, "-m", "tests.benchmarks.growth", str(visits), "--json"]
-    done = subprocess.run(words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return [Grown(**each) for each in json.loads(done.stdout.splitlines()[-1])]
 
 
 def main() -> int:

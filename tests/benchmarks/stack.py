@@ -149,6 +149,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(timeout=10)
 
 
+def measured_apart(module: str, number: int) -> Any:
+    """What a benchmark prints as JSON, in a process of its own: this one's Django knows another stack."""
+    words = [sys.executable, "-m", module, str(number), "--json"]
+    done = subprocess.run(words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def proportional_set_megabytes(pid: int) -> float:
     """The proportional set size of a process and all its descendants, in megabytes (Linux)."""
     total = 0

@@ -197,13 +197,6 @@ def told(run: Run) -> tuple[str, str]:
     return f"{run.per_second:.0f}/s, {busy}", f"{quiet}; {cost}"
 
 
-def measured_apart(texts: int) -> Run:
-    """The same in a process of its own: this one's Django knows another stack."""
-    words = [sys.executable, "-m", "tests.benchmarks.texts", str(texts), "--json"]
-    done = subprocess.run(words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return Run(**json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.texts", description=__doc__)
     parser.add_argument("texts", type=int, nargs="?", default=TEXTS)

@@ -28,4 +28,5 @@ def _so_far(table: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(READ, [table])
         row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    assert row is not None, f"There is no table {table}."
+    return int(row[0])

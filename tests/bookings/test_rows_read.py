@@ -15,7 +15,7 @@ from bookings.models import Appointment
 from bookings.states import AppointmentSource
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.models import Contact, Message
-from tests.analysed import analyse, never_analysed
+from tests.analysed import analyse, emptied
 from tests.bookings.clinic_day import ClinicDay
 from tests.bookings.rows_read import rows_read
 from tests.clinics import Clinic
@@ -35,7 +35,7 @@ TABLES = ("appointments", "sms_delivery_log")
 def crowd(request: pytest.FixtureRequest, day: ClinicDay) -> None:
     """Visits of one provider and as many texts, after the day that the tests look at; the planner knows of them, or
     nothing of either table. Plans are made anew."""
-    never_analysed(*TABLES)
+    emptied(*TABLES)
     start = day.at("20:00")
     with org_scope(day.clinic.id):
         service = day.question().service

@@ -98,14 +98,20 @@ def test_the_same_where_an_earlier_try_had_ended_badly(desk: Desk, first: list[s
     assert desk.now(message).state == MessageState.DEAD_LETTER
 
 
-def test_a_block_that_is_told_of_late_does_not_outweigh_a_later_start(desk: Desk) -> None:
+def test_a_block_that_is_told_of_late_does_not_outweigh_a_later_start(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[consent.OptedOut] = []
+    monkeypatch.setattr(consent, "tell_of_opt_out", told.append)
     message = tried(desk, desk.write(), FIRST)
     put(desk, message, MessageState.SENT, sent_at=timezone.now())
     for passed, said in ((60, "STOP"), (120, "START")):
         with later(passed):
             text = inbound.Received(f"SM-{said}", PATIENT, desk.clinic.number, said)
             inbound.take_in(desk.clinic.id, text)
+    told.clear()
     with later(3 * 3600):
         assert word(desk, message, "undelivered", code=BLOCKED)
         with org_scope(desk.clinic.id):
             assert not consent.has_opted_out(desk.clinic.id, sender=desk.clinic.number, recipient=PATIENT)
+    assert told == [], "staff would read that the patient takes no texts"

@@ -140,16 +140,37 @@ def test_another_clinics_texts_go_out(desk: Desk, oak: Clinic) -> None:
     assert desk.now(message).state == MessageState.SENT
 
 
+@pytest.mark.parametrize("by_a_person", [False, True])
 def test_a_pause_soon_after_a_resume_is_news(
+    elm: Clinic,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: OnCommit,
+    by_a_person: bool,
+) -> None:
+    spoken: list[str] = []
+    monkeypatch.setattr(alerts, "throttle", alerts.Throttle())
+    monkeypatch.setattr(alerts, "aside", lambda _, act: act())
+    monkeypatch.setattr(alerts, "_log", lambda raised, held: spoken.append(raised.fingerprint))
+    with django_capture_on_commit_callbacks(execute=True):
+        pauses.pause(elm.id, REASON, by_a_person=by_a_person)
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            pauses.resume(elm.id)
+    with django_capture_on_commit_callbacks(execute=True):
+        pauses.pause(elm.id, REASON, by_a_person=by_a_person)
+    assert len(spoken) == 2
+
+
+def test_what_a_person_wrote_is_not_where_alerts_are_counted(
     elm: Clinic, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: OnCommit
 ) -> None:
     ended: list[str] = []
     monkeypatch.setattr(pauses, "is_over", ended.append)
     with django_capture_on_commit_callbacks(execute=True):
-        pauses.pause(elm.id, REASON)
-        assert pauses.resume(elm.id) == 0
-        assert pauses.resume(elm.id) is None
-    assert ended == [f"sender_paused:{REASON}", f"sender_paused:{elm.id}"]
+        pauses.pause(elm.id, "Mrs Alder asked us to stop", by_a_person=True)
+        pauses.resume(elm.id)
+    assert ended
+    assert "Alder" not in str(ended)
 
 
 def test_operations_is_alerted_once_and_of_what_a_person_wrote_nothing(

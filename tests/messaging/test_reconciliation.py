@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from messaging.fates import deciding
 from messaging.fates.receipts import Receipt, apply_receipt
-from messaging.fates.reconciliation import LOST_TOO_OFTEN, MOST_TRIES
+from messaging.fates.reconciliation import MOST_TRIES, NO_TRIES_LEFT
 from messaging.models import Message
 from messaging.outbox import cancel_about
 from messaging.sending.delivery import SMS_DELIVERY
@@ -362,7 +362,7 @@ def test_after_as_many_lost_tries_as_any_text_has_a_person_is_asked(desk: Desk) 
     with later(4 * GAP * MOST_TRIES):
         lose_again_and_again(desk, message, 1)
     row = desk.now(message)
-    assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, LOST_TOO_OFTEN, MOST_TRIES)
+    assert (row.state, row.last_error, row.attempts) == (MessageState.DEAD_LETTER, NO_TRIES_LEFT, MOST_TRIES)
     assert row.in_doubt_since is not None
     assert deciding.is_open(row)
     assert chance_of(row, timezone.now()) is Chance.UNSURE

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from messaging import outbox
+from messaging.fates.deciding import Decided, mark_sent
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.fates.resending import HOUR, MINUTE, wait_before_resend
 from messaging.models import Message
@@ -238,6 +239,24 @@ def test_word_of_one_of_two_lost_tries_leads_to_no_third(
     assert dead_letters.redrive(row.pk, "Mended.") is dead_letters.Redriven.IN_DOUBT
     with org_scope(desk.clinic.id):
         assert dead_letters.redrive_many(desk.clinic.id, [row.pk], reason="Mended.", actor_id=None) == 0
+
+
+def test_counted_as_sent_word_of_one_lost_try_leads_to_no_third(desk: Desk, lost_twice: Message) -> None:
+    """Whichever of the two the person saw, the other one may lie on the phone."""
+    assert mark_sent(desk.now(lost_twice), reason="One is in the log.", actor=None) is Decided.DONE
+    word(desk, lost_twice, "sent", THIRD)
+    assert word(desk, lost_twice, "undelivered", THIRD, code=30017)
+    assert dead_letters.is_in_doubt(desk.now(lost_twice))
+
+
+def test_given_up_in_doubt_word_of_the_second_lost_try_is_heard_after_the_firsts(
+    desk: Desk, lost_twice: Message
+) -> None:
+    put(desk, lost_twice, MessageState.DEAD_LETTER, in_doubt_since=timezone.now())
+    word(desk, lost_twice, "undelivered", FIRST, code=30005)
+    assert dead_letters.is_in_doubt(desk.now(lost_twice))
+    assert word(desk, lost_twice, "sent", SECOND)
+    assert desk.now(lost_twice).state == MessageState.SENT
 
 
 def test_given_up_in_doubt_word_of_one_lost_try_leaves_the_doubt(desk: Desk, lost_twice: Message) -> None:

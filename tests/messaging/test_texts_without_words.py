@@ -13,6 +13,7 @@ from messaging.fates.deciding import Decided, is_open, mark_sent, send_again
 from messaging.fates.receipts import Receipt, apply_receipt
 from messaging.fates.reconciliation import IN_OTHER_WORDS, LONGEST_DOUBT, WITHOUT_WORDS
 from messaging.models import Message
+from messaging.sending import tries
 from messaging.sending.delivery import SMS_DELIVERY
 from messaging.states import MessageState
 from tests.messaging.desk import Desk, later
@@ -153,6 +154,16 @@ def test_a_try_that_the_list_never_showed_takes_no_text_from_another(wordless: D
     other = lost_after_it_was_taken(wordless, "Other.")
     wordless.look_up()
     assert wordless.now(other).state in OUT
+
+
+def test_a_try_begun_since_the_lists_is_not_among_those_they_showed(desk: Desk) -> None:
+    message = lost_before_it_was_taken(desk)
+    with org_scope(desk.clinic.id):
+        begun = timezone.now()
+        later_try = message.tries.create(org=desk.clinic.org, started_at=begun + timedelta(seconds=1))
+        tries.note_absent(message, begun)
+        absent = message.tries.exclude(found_absent_at=None)
+        assert list(absent) == list(message.tries.exclude(pk=later_try.pk))
 
 
 def test_of_equal_texts_the_one_that_a_person_counted_keeps_its_own(desk: Desk) -> None:

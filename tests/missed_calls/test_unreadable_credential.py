@@ -54,6 +54,7 @@ def test_other_clinics_last_known_lines_are_kept_and_its_own_stays(elm: Clinic, 
     line_keeping.refresh_all()
     spoil(oak)
     assert line_keeping.refresh_all() > 0
+    line_keeping.refresh_clinic(oak.id)
     for clinic in (elm, oak):
         with org_scope(clinic.id):
             number = PhoneNumber.objects.values_list("number", flat=True).first()

@@ -69,7 +69,7 @@ class ClinicAdmin(ListedPage):
         return str(row)
 
     def asked_about(self, row: Any) -> str:
-        """A sentence that names the row, before what a dialog about it says; blank where that names it by itself."""
+        """A sentence that names the row, before what a dialog about it says; blank where its own words are enough."""
         return ""
 
     # --- What may be seen and done ---------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+import structlog
 from django.conf import settings
 from django.utils import timezone
 from requests.adapters import HTTPAdapter
@@ -28,6 +29,8 @@ from messaging.providers.twilio import outcomes
 from messaging.providers.twilio.codes import SMALLEST_CODE
 from monitoring.breaker import is_outage, is_outage_status
 from voxanne.outgoing import keep_proxies
+
+logger = structlog.get_logger(__name__)
 
 NEVER_CONNECTED = "Twilio could not be reached"
 PAGE_SIZE = 200
@@ -187,6 +190,7 @@ def answer_of_exception(error: Exception, retry_after: float | None = None) -> A
             outage=outage,
         )
     kind = in_words(error)
+    logger.info("twilio_not_understood", kind=type(error).__name__)
     if outcome is TryOutcome.NEVER_CONNECTED:
         said = f"{NEVER_CONNECTED} ({kind}); the text is tried again by itself."
         return Answer(outcome, error=said, outage=outage)
@@ -226,15 +230,15 @@ def in_words(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "the connection failed"
-    return "an answer that says nothing"
+    return "something went wrong on the way"
 
 
 def _listing_failed(client: Client, error: Exception) -> ListingFailed:
     """The client's own exception for a page that is refused tells no status."""
     status = client.http_client.status
-    return ListingFailed(
-        in_words(error), outage=is_outage(error) or (status is not None and is_outage_status(status))
-    )
+    logger.info("twilio_list_not_read", kind=type(error).__name__, status=status)
+    said = f"it answered with status {status}" if status is not None and status >= 300 else in_words(error)
+    return ListingFailed(said, outage=is_outage(error) or (status is not None and is_outage_status(status)))
 
 
 def _listed(message: Any, ahead: timedelta) -> Listed:

@@ -20,6 +20,7 @@ from messaging.providers.answers import TryOutcome
 from messaging.providers.twilio.codes import CODES, SMALLEST_CODE, Fault, fault_of_code, spoken_reason
 
 __all__ = [
+    "BAD_ENDS",
     "Fault",
     "TryOutcome",
     "Verdict",
