@@ -101,7 +101,7 @@ def test_the_same_where_an_earlier_try_had_ended_badly(desk: Desk, first: list[s
 def test_a_block_that_is_told_of_late_does_not_outweigh_a_later_start(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[consent.OptedOut] = []
+    told: list[object] = []
     monkeypatch.setattr(consent, "tell_of_opt_out", told.append)
     message = tried(desk, desk.write(), FIRST)
     put(desk, message, MessageState.SENT, sent_at=timezone.now())
